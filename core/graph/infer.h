@@ -1,0 +1,28 @@
+// Shape inference and contract checks, one function per operator, in one table.
+#pragma once
+
+#include "core/common/result.h"
+#include "realizar/backend.h"
+
+#include <span>
+#include <vector>
+
+namespace realizar {
+
+struct InferredOutput {
+    rz_dtype dtype;
+    uint32_t rank;
+    int64_t dims[RZ_MAX_RANK];
+    bool aliases_input0; // KV_WRITE: the output is input 0 itself
+};
+
+// Operands are pointers into the graph's tensors, nullptr for an absent optional input.
+// Errors name the op, the operand and say expected / got.
+Result<std::vector<InferredOutput>> infer_outputs(uint32_t op, uint32_t version,
+                                                  std::span<const rz_tensor *const> inputs,
+                                                  const void *attributes, uint64_t attributes_size);
+
+// "MATMUL"; "op 77" for an unknown one.
+const char *op_name(uint32_t op);
+
+} // namespace realizar
