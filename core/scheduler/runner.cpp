@@ -1,0 +1,271 @@
+#include "core/scheduler/runner.h"
+
+#include "core/scheduler/weight_loader.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+namespace realizar {
+namespace {
+
+// How a tensor of the whole graph appears inside one region.
+struct RegionTensor {
+    TensorId original;
+    TensorId local;
+    uint64_t fixed_bytes; // bytes, or bytes per row when the outermost dimension is a symbol
+    uint32_t symbol;      // RZ_NONE when the size is fixed
+};
+
+// One region of one variant, compiled.
+struct CompiledRegion {
+    Program program;
+    Instance instance;
+    std::vector<RegionTensor> inputs, outputs;
+    std::vector<rz_update> updates; // reused by every step
+    std::vector<rz_read> reads;
+};
+
+struct Variant {
+    Graph graph;
+    std::vector<CompiledRegion> regions;
+};
+
+uint64_t bytes_now(const RegionTensor &tensor, std::span<const int64_t> symbols) {
+    if (tensor.symbol == RZ_NONE) return tensor.fixed_bytes;
+    return tensor.fixed_bytes * static_cast<uint64_t>(symbols[tensor.symbol]);
+}
+
+RegionTensor describe(const rz_tensor &tensor, TensorId original, TensorId local) {
+    RegionTensor out{original, local, 0, RZ_NONE};
+    uint64_t elements = 1;
+    for (uint32_t i = 0; i < tensor.rank; ++i) {
+        if (tensor.dims[i] < 0) {
+            out.symbol = RZ_SYMBOL_INDEX(tensor.dims[i]);
+        } else {
+            elements *= static_cast<uint64_t>(tensor.dims[i]);
+        }
+    }
+    out.fixed_bytes = row_bytes(static_cast<DType>(tensor.dtype), elements);
+    return out;
+}
+
+} // namespace
+
+struct Runner::State {
+    RunnerOptions options;
+    std::vector<PlacedRegion> placement;
+    // Members die from the bottom up, in the order that the ABI asks for.
+    std::vector<Timeline> timelines; // by device; empty where no region runs
+    std::vector<uint64_t> reached;   // by device: last value signalled
+    std::vector<Queue> queues;       // by device
+    std::map<TensorId, Buffer> states;  // by tensor of the whole graph
+    std::vector<LoadedWeights> weights; // by region
+    std::map<TensorId, std::vector<std::byte>> carried; // values that pass between regions
+    std::vector<Variant> variants;
+    uint64_t state_bytes = 0;
+
+    Status open_devices();
+    Status load(const std::vector<Graph::Region> &parts);
+    Status compile(Variant &variant, const std::vector<Graph::Region> &parts);
+    Result<CompiledRegion> compile_region(size_t index, const Graph::Region &part,
+                                          const Graph &whole);
+    Status bind_states(CompiledRegion &region, const Graph::Region &part, const DevicePtr &device);
+    Status run_region(size_t index, CompiledRegion &region, std::span<const int64_t> symbols,
+                      std::span<const StepUpdate> updates, std::span<const StepRead> reads);
+};
+
+Runner::Runner() : state_(std::make_unique<State>()) {}
+Runner::~Runner() = default;
+
+Result<std::unique_ptr<Runner>> Runner::create(std::vector<Graph> variants,
+                                               const RunnerOptions &options) {
+    std::unique_ptr<Runner> runner(new Runner);
+    State &state = *runner->state_;
+    state.options = options;
+    RZ_ASSIGN(state.placement, place(variants.at(0), options.devices, options.require_first));
+    RZ_TRY(state.open_devices());
+    for (Graph &graph : variants) {
+        std::vector<Graph::Region> parts;
+        for (const PlacedRegion &region : state.placement)
+            parts.push_back(graph.extract(region.begin, region.end));
+        if (state.weights.empty()) RZ_TRY(state.load(parts));
+        state.variants.push_back({std::move(graph), {}});
+        RZ_TRY(state.compile(state.variants.back(), parts));
+    }
+    // The load callbacks may refer to things of the caller that end now.
+    state.options.weights = nullptr;
+    state.options.progress = nullptr;
+    state.options.release = nullptr;
+    return runner;
+}
+
+Status Runner::State::open_devices() {
+    queues.resize(options.devices.size());
+    timelines.resize(options.devices.size());
+    reached.resize(options.devices.size());
+    for (const PlacedRegion &region : placement) {
+        if (queues[region.device]) continue;
+        const DevicePtr &device = options.devices[region.device];
+        RZ_ASSIGN(queues[region.device], Queue::create(device));
+        RZ_ASSIGN(timelines[region.device], Timeline::create(device, 0));
+    }
+    return {};
+}
+
+Status Runner::State::load(const std::vector<Graph::Region> &parts) {
+    uint64_t total = 0, done = 0;
+    for (const Graph::Region &part : parts)
+        total += weight_source_bytes(part.graph);
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const DevicePtr &device = options.devices[placement[i].device];
+        RZ_ASSIGN(LoadedWeights loaded, load_weights(device, parts[i].graph, options, done, total));
+        weights.push_back(std::move(loaded));
+    }
+    return {};
+}
+
+Status Runner::State::compile(Variant &variant, const std::vector<Graph::Region> &parts) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+        RZ_ASSIGN(CompiledRegion region, compile_region(i, parts[i], variant.graph));
+        variant.regions.push_back(std::move(region));
+    }
+    return {};
+}
+
+Result<CompiledRegion> Runner::State::compile_region(size_t index, const Graph::Region &part,
+                                                     const Graph &whole) {
+    const DevicePtr &device = options.devices[placement[index].device];
+    CompiledRegion region;
+    rz_compile_options compile_options{};
+    compile_options.struct_size = sizeof compile_options;
+    RZ_ASSIGN(region.program, Program::compile(device, part.graph.view(), &weights[index].weights,
+                                               compile_options));
+    RZ_ASSIGN(region.instance, Instance::create(region.program));
+    RZ_TRY(bind_states(region, part, device));
+
+    for (TensorId local = 0; local < part.original.size(); ++local) {
+        const rz_tensor &tensor = part.graph.tensors()[local];
+        if (tensor.role != RZ_ROLE_INPUT || tensor.storage != local) continue;
+        const TensorId original = part.original[local];
+        region.inputs.push_back(describe(tensor, original, local));
+    }
+    for (const TensorId local : part.graph.outputs()) {
+        const RegionTensor output =
+            describe(part.graph.tensors()[local], part.original[local], local);
+        region.outputs.push_back(output);
+        const int64_t rows = output.symbol == RZ_NONE ? 1 : whole.symbols()[output.symbol].max;
+        auto &bytes = carried[output.original];
+        bytes.resize(std::max(bytes.size(), output.fixed_bytes * static_cast<uint64_t>(rows)));
+    }
+    region.updates.reserve(region.inputs.size());
+    region.reads.reserve(region.outputs.size());
+    return region;
+}
+
+Status Runner::State::bind_states(CompiledRegion &region, const Graph::Region &part,
+                                  const DevicePtr &device) {
+    std::vector<rz_binding> bindings;
+    for (TensorId local = 0; local < part.original.size(); ++local) {
+        const rz_tensor &tensor = part.graph.tensors()[local];
+        if (tensor.role != RZ_ROLE_STATE || tensor.storage != local) continue;
+        const TensorId original = part.original[local];
+        auto found = states.find(original);
+        if (found == states.end()) {
+            const uint64_t size = describe(tensor, original, local).fixed_bytes;
+            RZ_ASSIGN(Buffer buffer, Buffer::create(device, size));
+            found = states.emplace(original, std::move(buffer)).first;
+            state_bytes += size;
+        }
+        bindings.push_back({sizeof(rz_binding), 0, local, 0, found->second.get(), 0});
+    }
+    return bindings.empty() ? Status{} : region.instance.bind(bindings);
+}
+
+Status Runner::State::run_region(size_t index, CompiledRegion &region,
+                                 std::span<const int64_t> symbols,
+                                 std::span<const StepUpdate> updates,
+                                 std::span<const StepRead> reads) {
+    region.updates.clear();
+    for (const RegionTensor &input : region.inputs) {
+        const auto given = std::ranges::find(updates, input.original, &StepUpdate::tensor);
+        const auto made = carried.find(input.original);
+        if (given != updates.end()) {
+            region.updates.push_back({sizeof(rz_update), 0, input.local, 0, 0, given->bytes.size(),
+                                      given->bytes.data()});
+        } else if (made != carried.end()) {
+            region.updates.push_back({sizeof(rz_update), 0, input.local, 0, 0,
+                                      bytes_now(input, symbols), made->second.data()});
+        }
+    }
+    // A single region hands its outputs straight to the caller; otherwise all outputs are carried,
+    // because a later region may need them.
+    region.reads.clear();
+    const bool single = placement.size() == 1;
+    for (const RegionTensor &output : region.outputs) {
+        const auto wanted = std::ranges::find(reads, output.original, &StepRead::tensor);
+        if (single && wanted == reads.end()) continue;
+        std::byte *data = single ? wanted->bytes.data() : carried[output.original].data();
+        const uint64_t size = single ? wanted->bytes.size() : bytes_now(output, symbols);
+        region.reads.push_back({sizeof(rz_read), 0, output.local, 0, 0, size, data});
+    }
+
+    const size_t device = placement[index].device;
+    const rz_point signal{timelines[device].get(), ++reached[device]};
+    rz_submit submit{};
+    submit.instance = region.instance.get();
+    submit.symbols = symbols.data();
+    submit.symbol_count = static_cast<uint32_t>(symbols.size());
+    submit.updates = region.updates.data();
+    submit.update_count = static_cast<uint32_t>(region.updates.size());
+    submit.reads = region.reads.data();
+    submit.read_count = static_cast<uint32_t>(region.reads.size());
+    submit.signals = &signal;
+    submit.signal_count = 1;
+    RZ_TRY(queues[device].submit(submit));
+    return timelines[device].wait(signal.value, std::numeric_limits<uint64_t>::max());
+}
+
+Status Runner::step(size_t variant, std::span<const int64_t> symbols,
+                    std::span<const StepUpdate> updates, std::span<const StepRead> reads) {
+    Variant &chosen = state_->variants.at(variant);
+    for (size_t i = 0; i < chosen.regions.size(); ++i)
+        RZ_TRY(state_->run_region(i, chosen.regions[i], symbols, updates, reads));
+    if (chosen.regions.size() == 1) return {};
+    for (const StepRead &read : reads) {
+        const auto &bytes = state_->carried.at(read.tensor);
+        std::copy_n(bytes.begin(), std::min(bytes.size(), read.bytes.size()), read.bytes.begin());
+    }
+    return {};
+}
+
+const Graph &Runner::graph(size_t variant) const { return state_->variants.at(variant).graph; }
+const std::vector<PlacedRegion> &Runner::placement() const { return state_->placement; }
+const std::vector<DevicePtr> &Runner::devices() const { return state_->options.devices; }
+
+std::vector<std::string> Runner::describe_placement() const {
+    std::vector<std::string> lines;
+    for (const PlacedRegion &region : state_->placement)
+        lines.push_back(devices()[region.device]->label() + " nodes " +
+                        std::to_string(region.begin) + "-" + std::to_string(region.end - 1) + ": " +
+                        region.reason);
+    return lines;
+}
+
+uint64_t Runner::weight_bytes() const {
+    uint64_t total = 0;
+    for (const LoadedWeights &loaded : state_->weights)
+        total += loaded.plan.resident;
+    return total;
+}
+
+uint64_t Runner::aliased_bytes() const {
+    uint64_t total = 0;
+    for (const LoadedWeights &loaded : state_->weights)
+        total += loaded.plan.aliased;
+    return total;
+}
+
+uint64_t Runner::state_bytes() const { return state_->state_bytes; }
+
+} // namespace realizar

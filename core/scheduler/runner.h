@@ -1,0 +1,70 @@
+// Runs the steps of a model over the devices that a placement chose.
+//
+// A Runner owns the weights, states and compiled programs. Variants are graphs of the same nodes and
+// tensors that differ only in the bounds of their symbols (a single token, a prompt batch); they
+// share weights and states. Not thread-safe: one step at a time.
+#pragma once
+
+#include "core/scheduler/placement.h"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace realizar {
+
+struct WeightBytes {
+    std::span<const std::byte> bytes; // canonical layout; stays mapped while the Runner lives
+    DType dtype;                      // as stored; decoded to the graph's type where they differ
+};
+
+struct RunnerOptions {
+    std::vector<DevicePtr> devices; // in order of preference
+    bool require_first = false;
+    std::function<Result<WeightBytes>(uint64_t key)> weights;
+    // Called after each piece with bytes so far and in all. Returning false cancels the load.
+    std::function<bool(uint64_t done, uint64_t total)> progress;
+    // Called once the bytes of a weight were copied and will not be read again.
+    std::function<void(std::span<const std::byte>)> release;
+};
+
+struct StepUpdate {
+    TensorId tensor; // an INPUT of the graph
+    std::span<const std::byte> bytes;
+};
+
+struct StepRead {
+    TensorId tensor; // an output of the graph
+    std::span<std::byte> bytes;
+};
+
+class Runner {
+  public:
+    static Result<std::unique_ptr<Runner>> create(std::vector<Graph> variants,
+                                                  const RunnerOptions &options);
+    ~Runner();
+
+    // One step. Symbol values are within the variant's bounds. Nothing is allocated after the first
+    // step of a variant.
+    Status step(size_t variant, std::span<const int64_t> symbols,
+                std::span<const StepUpdate> updates, std::span<const StepRead> reads);
+
+    const Graph &graph(size_t variant) const;
+    const std::vector<PlacedRegion> &placement() const;
+    const std::vector<DevicePtr> &devices() const;
+    // "cpu:0 nodes 0-143" per region, with the reason.
+    std::vector<std::string> describe_placement() const;
+    uint64_t weight_bytes() const;  // new memory for weights, all devices
+    uint64_t aliased_bytes() const; // weights that are read in place
+    uint64_t state_bytes() const;
+
+  private:
+    Runner();
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace realizar
