@@ -1,8 +1,11 @@
-// Owning wrappers of the ABI's handles. Each object keeps what it depends on alive, so that handles
-// die in the order the ABI demands whatever the order in the program.
+// Owning wrappers of the ABI's handles. Each object keeps what it was made from alive (a program
+// its weights, an instance its program, all of them the device), so that handles die in the order
+// the ABI demands whatever the order in the program. What is named later, in bind() and submit(),
+// is not kept: bound buffers and timelines must outlive their use.
 //
-// Thread rules are those of backend.h. Codes become Errors whose message starts with
-// "<plugin id>: ".
+// Thread rules are those of backend.h; calls to [main-serial] functions are put one after another
+// by the wrappers. Codes become Errors whose message starts with "<plugin id>: ". A plugin that
+// says RZ_OK and gives no handle, or a nonsensical value, is Code::internal.
 #pragma once
 
 #include "core/common/result.h"
@@ -11,8 +14,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <utility>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace realizar {
@@ -20,15 +23,19 @@ namespace realizar {
 class Device;
 using DevicePtr = std::shared_ptr<Device>;
 
-// rz_code + rz_error -> Error. `plugin` is the id used in the message.
+// rz_code + rz_error -> Error. `plugin` is the id used in the message. Tags: backend_unsupported,
+// backend_unavailable, backend_out_of_memory, backend_busy, backend_timeout, backend_cancelled,
+// backend_device_lost, backend_invalid_argument, backend_internal, backend_version_mismatch.
 Error error_from_abi(rz_code code, const rz_error &error, const std::string &plugin);
 
 class Driver {
   public:
+    // `host` must outlive the driver.
     static Result<std::shared_ptr<Driver>> create(std::shared_ptr<const Plugin> plugin, Host &host);
     ~Driver();
     const Plugin &plugin() const { return *plugin_; }
     rz_driver *handle() const { return handle_; }
+    // The strings of the infos are terminated, their ids not empty.
     Result<std::vector<rz_device_info>> enumerate() const;
 
   private:
@@ -62,32 +69,26 @@ template <class H>
 class Handle {
   public:
     Handle() = default;
-    Handle(DevicePtr device, H *handle, void (*destroy)(H *))
-        : device_(std::move(device)), handle_(handle), destroy_(destroy) {}
-    Handle(Handle &&other) noexcept { *this = std::move(other); }
-    Handle &operator=(Handle &&other) noexcept {
-        if (this != &other) {
-            reset();
-            device_ = std::move(other.device_);
-            handle_ = std::exchange(other.handle_, nullptr);
-            destroy_ = other.destroy_;
-        }
-        return *this;
-    }
-    ~Handle() { reset(); }
-    H *get() const { return handle_; }
+    // `depends` is kept alive until after destroy.
+    Handle(DevicePtr device, H *handle, void (*destroy)(H *),
+           std::shared_ptr<const void> depends = nullptr)
+        : device_(device), handle_(handle, [device = std::move(device), destroy,
+                                            depends = std::move(depends)](H *h) { destroy(h); }) {}
+    Handle(Handle &&) noexcept = default;
+    Handle &operator=(Handle &&) noexcept = default;
+    H *get() const { return handle_.get(); }
     const DevicePtr &device() const { return device_; }
     explicit operator bool() const { return handle_ != nullptr; }
 
+  protected:
+    // What an object made from this one passes as `depends`.
+    const std::shared_ptr<H> &shared() const { return handle_; }
+
   private:
-    void reset() {
-        if (handle_) destroy_(handle_);
-        handle_ = nullptr;
-        device_.reset();
-    }
     DevicePtr device_;
-    H *handle_ = nullptr;
-    void (*destroy_)(H *) = nullptr;
+    std::shared_ptr<H> handle_;
+    friend class Program;
+    friend class Instance;
 };
 
 class Buffer : public Handle<rz_buffer> {
@@ -97,6 +98,7 @@ class Buffer : public Handle<rz_buffer> {
     void *map() const; // nullptr if the host cannot see it
     Status write(uint64_t offset, std::span<const std::byte> data);
     Status read(uint64_t offset, std::span<std::byte> data) const;
+    Status copy_from(uint64_t offset, const Buffer &from, uint64_t from_offset, uint64_t size);
 };
 
 class Weights : public Handle<rz_weights> {
@@ -112,8 +114,11 @@ class Weights : public Handle<rz_weights> {
 class Program : public Handle<rz_program> {
   public:
     using Handle::Handle;
+    // On failure `failed_node`, if given, is the node that the plugin blames, else RZ_NONE.
+    // `weights` may be moved afterwards.
     static Result<Program> compile(const DevicePtr &device, const rz_graph &graph,
-                                   const Weights *weights, const rz_compile_options &options);
+                                   const Weights *weights, const rz_compile_options &options,
+                                   uint32_t *failed_node = nullptr);
     Result<rz_program_info> info() const;
 };
 
@@ -138,7 +143,7 @@ class Queue : public Handle<rz_queue> {
     using Handle::Handle;
     static Result<Queue> create(const DevicePtr &device);
     // Fills struct_size and strides itself.
-    Status submit(rz_submit submit);
+    Status submit(rz_submit submission);
 };
 
 } // namespace realizar

@@ -36,8 +36,10 @@ class Host {
     // Asks long plugin work (load, compile) to end with RZ_CANCELLED.
     void cancel(bool on);
 
-    // Runs fn over [0, n); on the CPU plugin's threads once use_pool was called, else on the caller.
+    // Runs fn over [0, n); on the CPU plugin's threads once use_pool was called, else on the
+    // caller.
     void parallel_for(uint64_t n, uint64_t grain, rz_range_fn fn, void *context);
+    // Before the driver is destroyed: use_pool(nullptr, nullptr), with no parallel_for in flight.
     void use_pool(rz_driver *driver, const rz_ext_compute_pool *pool);
 
     uint32_t threads() const;

@@ -1,8 +1,8 @@
 // Finding, judging and loading plugins.
 //
-// A plugin goes through: file checks (owner, mode, kind) -> its ELF note, read as data -> the static
-// look with Boost.DLL (one entry symbol) -> a probe in a child process with time limits -> loading.
-// Whatever is wrong with it costs one record with a reason, never the process.
+// A plugin goes through: file checks (owner, mode, kind) -> its ELF note, read as data -> the
+// static look with Boost.DLL (one entry symbol) -> a probe in a child process with time limits ->
+// loading. Whatever is wrong with it costs one record with a reason, never the process.
 #pragma once
 
 #include "core/common/result.h"
@@ -18,16 +18,16 @@
 namespace realizar {
 
 enum class PluginState {
-    ready,       // probed well; at least one device
-    unavailable, // sound, but no driver or device here (reason from the plugin)
-    refused,     // failed a check before any of its code ran
+    ready,        // probed well; at least one device
+    unavailable,  // sound, but no driver or device here (reason from the plugin)
+    refused,      // failed a check before any of its code ran
     incompatible, // other ABI version, hash or sanitizer
-    broken,      // failed, crashed or hung in the probe
+    broken,       // failed, crashed or hung in the probe
 };
 const char *plugin_state_name(PluginState state);
 
 struct PluginRecord {
-    std::filesystem::path path; // empty for the built-in reference backend
+    std::filesystem::path path;                      // empty for the built-in reference backend
     std::string id, version, vendor, build, license; // empty until its entry has run
     PluginState state = PluginState::refused;
     std::string reason; // one sentence when not ready
@@ -82,7 +82,8 @@ class Registry {
     std::unique_ptr<State> state_;
 };
 
-// Loads one library without a registry: note, entry, version negotiation. For the probe and the kit.
+// Loads one library without a registry: note, entry, version negotiation. For the probe and the
+// kit.
 Result<std::shared_ptr<const Plugin>> load_plugin_file(const std::filesystem::path &path);
 
 } // namespace realizar
