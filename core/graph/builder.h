@@ -1,8 +1,8 @@
 // GraphBuilder: how models write their graph. One method per operator; each checks its operands by
 // the operator's contract (backend.h, section 5) and infers the shape of the result.
 //
-// The first error sticks: later calls return kNoTensor-safe placeholders and build() reports it, so a
-// model reads from top to bottom without a check per line.
+// The first error sticks: later calls do nothing and return kNoTensor (whose shape is empty), and
+// build() reports it, so a model reads from top to bottom without a check per line.
 #pragma once
 
 #include "core/graph/graph.h"
@@ -54,14 +54,15 @@ enum class UnaryKind : uint32_t {
 
 class GraphBuilder {
   public:
-    // Leaves. dims[0] of inputs may be symbol(...).
+    // Leaves. dims[0] of inputs may be symbol(...). A weight that is asked for again (same key,
+    // type and shape) is the same tensor.
     int64_t symbol(int64_t min, int64_t max, int64_t hint); // a value for dims[0]
     TensorId weight(const std::string &name, DType dtype, const Shape &shape, uint64_t key);
     TensorId input(const std::string &name, DType dtype, const Shape &shape);
     TensorId state(const std::string &name, DType dtype, const Shape &shape, uint64_t key);
 
     // Views: the same bytes under another shape; no node. Slices keep outer strides.
-    TensorId reshape(TensorId x, const Shape &shape);          // x contiguous
+    TensorId reshape(TensorId x, const Shape &shape);              // x contiguous
     TensorId slice_inner(TensorId x, int64_t begin, int64_t size); // columns of the innermost dim
     // Splits the innermost dimension: [..., a*b] -> [..., a, b]; works on strided rows too.
     TensorId split_inner(TensorId x, int64_t inner);
@@ -90,16 +91,29 @@ class GraphBuilder {
 
     // Any op by number, for tests and generated graphs: checks and infers like the methods above.
     // Returns the first output; further outputs have the following indices.
-    TensorId node(uint32_t op, std::span<const TensorId> inputs, std::span<const std::byte> attributes);
+    TensorId node(uint32_t op, std::span<const TensorId> inputs,
+                  std::span<const std::byte> attributes = {});
 
     void set_name(TensorId id, const std::string &name);
-    void output(TensorId id, const std::string &name); // a view is copied first
+    // A view, a leaf and a tensor that is an output already are copied first.
+    void output(TensorId id, const std::string &name);
     Shape shape(TensorId id) const { return graph_.shape(id); }
 
     // The finished graph, or the first error with the name of the op and tensor.
     Result<Graph> build() &&;
 
   private:
+    TensorId leaf(rz_role role, const std::string &name, DType dtype, const Shape &shape,
+                  uint64_t key);
+    TensorId add_tensor(rz_tensor tensor, const std::string &name);
+    TensorId add_view(TensorId of, rz_tensor view);
+    TensorId op(uint32_t op, std::initializer_list<TensorId> inputs);
+    template <class T>
+    TensorId op(uint32_t op, std::initializer_list<TensorId> inputs, T attributes);
+    bool usable(TensorId id, const char *what);
+    template <class... Args>
+    TensorId fail(const char *format, Args... args);
+
     Graph graph_;
     Status status_;
 };

@@ -28,7 +28,7 @@ struct Shape {
 
     Shape() = default;
     Shape(std::initializer_list<int64_t> list);
-    int64_t inner() const { return dims[rank - 1]; }
+    int64_t inner() const { return rank == 0 ? 0 : dims[rank - 1]; }
     bool symbolic() const { return rank > 0 && dims[0] < 0; }
     bool operator==(const Shape &) const = default;
     std::string text() const; // "[T, 32, 128]"; symbols as s0, s1, ...
@@ -59,13 +59,20 @@ class Graph {
     uint64_t hash() const;
 
     // A new graph of the nodes [begin, end): tensors made before become INPUTs, tensors needed
-    // after (or outputs of this graph) become outputs. `original[i]` is this graph's index of the new
-    // graph's tensor i. Symbols are kept as they are.
+    // after (or outputs of this graph) become outputs. `original[i]` is this graph's index of the
+    // new graph's tensor i. Symbols are kept as they are.
     struct Region;
     Region extract(size_t begin, size_t end) const;
 
+    // A deep copy of an ABI graph that validate_graph accepts, with any element strides: fields
+    // that are newer than this build are left out.
+    static Graph copy(const rz_graph &graph);
+
   private:
     friend class GraphBuilder;
+    void append_node(uint32_t op, uint32_t version, std::vector<TensorId> inputs,
+                     std::vector<TensorId> outputs, std::vector<std::byte> attributes);
+
     std::vector<rz_tensor> tensors_;
     std::vector<rz_node> nodes_;
     std::vector<rz_symbol> symbols_;
@@ -83,7 +90,13 @@ struct Graph::Region {
 
 // Checks an ABI graph that came from anywhere: indices, ranks, strides, views, roles, attribute
 // sizes, and each node's contract by shape inference. Used by the core before compile, by the
-// conformance kit, and by plugins' tests.
-Status validate_graph(const rz_graph &graph);
+// conformance kit, and by plugins' tests. Reads nothing outside the arrays as their counts and
+// strides describe them.
+//
+// A required flag, op, version, element type or attribute value that this build does not know is
+// Code::unsupported, everything else Code::invalid_argument. With `unknown_nodes` (one entry per
+// node on return) such nodes are marked there instead, and the rest of the graph is still checked:
+// that is what classify wants.
+Status validate_graph(const rz_graph &graph, std::vector<bool> *unknown_nodes = nullptr);
 
 } // namespace realizar
