@@ -1,0 +1,215 @@
+#include "core/engine/engine.h"
+
+#include "core/quant/codec.h"
+
+#include <algorithm>
+
+namespace realizar {
+namespace {
+
+constexpr uint32_t kPageSize = 64;         // cells; a multiple of what attention kernels tile by
+constexpr uint32_t kDefaultContext = 4096; // when neither user nor model asks for less
+
+Status check_tensors(const GgufFile &file) {
+    for (const GgufTensor &tensor : file.tensors())
+        if (!all_finite(tensor.dtype, tensor.data))
+            return make_error(Code::malformed, "not_finite",
+                              "tensor '%s': expected finite weights, found NaN or Inf",
+                              printable(tensor.name).c_str());
+    return {};
+}
+
+Status check_options(const EngineOptions &options) {
+    const auto bad = [](const char *what, const char *expected, unsigned found) {
+        return make_error(Code::invalid_argument, "bad_option", "%s: expected %s, found %u", what,
+                          expected, found);
+    };
+    if (options.devices.empty())
+        return make_error(Code::invalid_argument, "no_device", "expected at least one device");
+    if (options.sequences < 1 || options.sequences > 1024)
+        return bad("sequences", "1 to 1024", options.sequences);
+    if (options.batch < 1 || options.batch > 65536) return bad("batch", "1 to 65536", options.batch);
+    if (options.logit_rows < 1 || options.logit_rows > options.batch)
+        return bad("rows with logits", "1 to the batch size", options.logit_rows);
+    if (options.context > 1u << 24) return bad("context", "at most 16777216", options.context);
+    return {};
+}
+
+// The graphs of a step: one for single tokens (one per sequence), one for prompt batches.
+Result<std::vector<Graph>> build_variants(const ModelFile &model, const StepShape &largest) {
+    std::vector<Graph> variants;
+    StepShape decode = largest;
+    decode.max_tokens = std::min(largest.sequences, largest.max_tokens);
+    decode.max_logits = std::min(largest.max_logits, decode.max_tokens);
+    for (const StepShape &shape : {decode, largest}) {
+        RZ_ASSIGN(Graph graph, model.build(shape));
+        variants.push_back(std::move(graph));
+        if (decode.max_tokens == largest.max_tokens) break;
+    }
+    return variants;
+}
+
+template <class T>
+std::span<const std::byte> bytes_of(const T &values) {
+    return std::as_bytes(std::span(values));
+}
+
+} // namespace
+
+Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> file,
+                                             const EngineOptions &options) {
+    RZ_TRY(check_options(options));
+    if (options.check_tensors) RZ_TRY(check_tensors(*file));
+    RZ_ASSIGN(auto model, ModelFile::open(file));
+    RZ_ASSIGN(Vocabulary vocabulary, vocabulary_from_gguf(*file));
+    if (vocabulary.tokens.size() != model->config().vocabulary)
+        return make_error(Code::malformed, "shape_mismatch",
+                          "tensor 'token_embd.weight': expected %zu rows, one per token, found %u",
+                          vocabulary.tokens.size(), model->config().vocabulary);
+    RZ_ASSIGN(auto tokenizer, Tokenizer::create(std::move(vocabulary)));
+
+    const uint32_t context =
+        options.context ? options.context : std::min(model->config().context, kDefaultContext);
+    StepShape shape;
+    shape.max_tokens = options.batch;
+    shape.max_logits = std::max(options.logit_rows, std::min(options.sequences, options.batch));
+    shape.sequences = options.sequences;
+    shape.page_size = kPageSize;
+    shape.pages = (context + kPageSize - 1) / kPageSize;
+    shape.cells = shape.pages * kPageSize * options.sequences;
+    shape.key_type = options.key_type;
+    shape.value_type = options.value_type;
+
+    std::shared_ptr<Engine> engine(new Engine(KvPages(
+        options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
+    engine->context_ = context;
+    engine->batch_ = options.batch;
+    engine->logit_rows_ = shape.max_logits;
+    for (uint32_t i = options.sequences; i-- > 0;)
+        engine->free_sequences_.push_back(i);
+
+    RZ_ASSIGN(auto variants, build_variants(*model, shape));
+    const Graph &graph = variants.front();
+    engine->ids_ = {graph.find(kInputTokens),  graph.find(kInputPositions),
+                    graph.find(kInputSequences), graph.find(kInputCells),
+                    graph.find(kInputPages),   graph.find(kInputLengths),
+                    graph.find(kInputLogitRows), graph.find(kOutputLogits)};
+    RunnerOptions run;
+    run.devices = options.devices;
+    run.require_first = options.require_first;
+    run.progress = options.progress;
+    run.weights = [&](uint64_t key) -> Result<WeightBytes> {
+        const GgufTensor &tensor = file->tensors()[key - 1];
+        return WeightBytes{tensor.data, tensor.dtype};
+    };
+    run.release = [&](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
+    RZ_ASSIGN(engine->runner_, Runner::create(std::move(variants), run));
+    engine->model_ = std::move(model);
+    engine->tokenizer_ = std::move(tokenizer);
+    return engine;
+}
+
+uint64_t Engine::weight_source_bytes() const {
+    uint64_t total = 0;
+    for (const GgufTensor &tensor : file().tensors())
+        total += tensor.data.size();
+    return total;
+}
+
+Result<uint32_t> Engine::acquire_sequence() {
+    if (free_sequences_.empty())
+        return make_error(Code::context_full, "no_sequence", "all %zu sequences are in use",
+                          pages_.lengths().size());
+    const uint32_t sequence = free_sequences_.back();
+    free_sequences_.pop_back();
+    return sequence;
+}
+
+void Engine::release_sequence(uint32_t sequence) {
+    pages_.cut(sequence, 0);
+    free_sequences_.push_back(sequence);
+}
+
+Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
+    if (rows.empty() || rows.size() > batch_)
+        return make_error(Code::invalid_argument, "bad_batch", "expected 1 to %u rows, found %zu",
+                          batch_, rows.size());
+    size_t wanted = 0;
+    for (const BatchRow &row : rows) {
+        if (row.token < 0 || static_cast<uint32_t>(row.token) >= config().vocabulary)
+            return make_error(Code::invalid_argument, "bad_token", "expected a token below %u, found %d",
+                              config().vocabulary, row.token);
+        if (row.position >= context_)
+            return make_error(Code::context_full, "context_full",
+                              "the context holds %u positions, position %u is asked for", context_,
+                              row.position);
+        wanted += row.logits;
+    }
+    if (wanted > logit_rows_ || logits != wanted * config().vocabulary)
+        return make_error(Code::invalid_argument, "bad_batch",
+                          "expected room for %zu rows of logits (at most %u) of %u floats, found %zu floats",
+                          wanted, logit_rows_, config().vocabulary, logits);
+    return {};
+}
+
+Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
+    RZ_TRY(check(rows, logits.size()));
+    // Undo on failure: sequences keep the length that they had before their first row.
+    Status status;
+    size_t grown = 0;
+    for (; grown < rows.size() && status.ok(); ++grown) {
+        const BatchRow &row = rows[grown];
+        const uint32_t length = pages_.length(row.sequence);
+        status = row.position == length
+                     ? pages_.grow(row.sequence, row.position + 1)
+                     : make_error(Code::invalid_argument, "bad_batch",
+                                  "sequence %u: expected position %u next, found %u", row.sequence,
+                                  length, row.position);
+        if (!status.ok()) break;
+    }
+    if (status.ok()) status = step(rows, logits);
+    if (status.ok()) return {};
+    while (grown-- > 0)
+        pages_.cut(rows[grown].sequence, rows[grown].position);
+    return status;
+}
+
+Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
+    Inputs &in = inputs_;
+    for (auto *list : {&in.tokens, &in.positions, &in.sequences, &in.cells, &in.logit_rows})
+        list->clear();
+    in.updates.clear();
+    uint32_t kv = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const BatchRow &row = rows[i];
+        in.tokens.push_back(row.token);
+        in.positions.push_back(static_cast<int32_t>(row.position));
+        in.sequences.push_back(static_cast<int32_t>(row.sequence));
+        in.cells.push_back(pages_.cell(row.sequence, row.position));
+        if (row.logits) in.logit_rows.push_back(static_cast<int32_t>(i));
+        kv = std::max(kv, pages_.length(row.sequence));
+    }
+    // The head wants at least one row; without a reader its result is dropped.
+    if (in.logit_rows.empty()) in.logit_rows.push_back(static_cast<int32_t>(rows.size()) - 1);
+
+    in.updates.push_back({ids_.tokens, bytes_of(in.tokens)});
+    in.updates.push_back({ids_.positions, bytes_of(in.positions)});
+    in.updates.push_back({ids_.sequences, bytes_of(in.sequences)});
+    in.updates.push_back({ids_.cells, bytes_of(in.cells)});
+    in.updates.push_back({ids_.pages, bytes_of(pages_.table())});
+    in.updates.push_back({ids_.lengths, bytes_of(pages_.lengths())});
+    in.updates.push_back({ids_.logit_rows, bytes_of(in.logit_rows)});
+    const StepRead read{ids_.logits, std::as_writable_bytes(logits)};
+
+    const auto fits = [&](size_t variant) {
+        const auto symbols = runner_->graph(variant).symbols();
+        return static_cast<int64_t>(rows.size()) <= symbols[kSymbolTokens].max &&
+               static_cast<int64_t>(in.logit_rows.size()) <= symbols[kSymbolLogits].max;
+    };
+    const int64_t symbols[kStepSymbols] = {static_cast<int64_t>(rows.size()),
+                                           static_cast<int64_t>(in.logit_rows.size()), kv};
+    return runner_->step(fits(0) ? 0 : 1, symbols, in.updates,
+                         std::span(&read, logits.empty() ? 0 : 1));
+}
+
+} // namespace realizar

@@ -1,0 +1,86 @@
+// A model that is ready to run: file, tokenizer, devices, KV cache.
+//
+// The Engine runs batches of rows (one token of one sequence each); Session and generate() are the
+// comfortable way to use it. One thread at a time may run(); everything const is thread-safe.
+#pragma once
+
+#include "core/engine/kv_pages.h"
+#include "core/models/model.h"
+#include "core/scheduler/runner.h"
+#include "core/tokenizer/tokenizer.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace realizar {
+
+struct EngineOptions {
+    std::vector<DevicePtr> devices; // in order of preference; at least one
+    bool require_first = false;     // refuse to run any part elsewhere
+    uint32_t context = 0;           // positions per sequence; 0: the model's, at most 4096
+    uint32_t sequences = 1;         // that can be alive at once
+    uint32_t batch = 512;           // rows per step
+    uint32_t logit_rows = 1;        // rows per step that may ask for logits
+    DType key_type = DType::F16, value_type = DType::F16; // of the cache: F32, F16 or Q8_0
+    bool check_tensors = false;     // look for NaN and Inf in all weights first
+    std::function<bool(uint64_t done, uint64_t total)> progress; // bytes; false cancels
+};
+
+struct BatchRow {
+    Token token;
+    uint32_t position;
+    uint32_t sequence;
+    bool logits; // wanted for this row
+};
+
+class Engine {
+  public:
+    static Result<std::shared_ptr<Engine>> load(std::shared_ptr<const GgufFile> file,
+                                                const EngineOptions &options);
+
+    const ModelConfig &config() const { return model_->config(); }
+    const GgufFile &file() const { return model_->gguf(); }
+    const std::shared_ptr<const Tokenizer> &tokenizer() const { return tokenizer_; }
+    const Runner &runner() const { return *runner_; }
+    uint32_t context() const { return context_; }
+    uint32_t batch() const { return batch_; }
+    uint32_t logit_rows() const { return logit_rows_; }
+    uint64_t weight_source_bytes() const; // of the file's tensors
+
+    // Sequences are numbered slots. acquire fails with context_full when all are taken.
+    Result<uint32_t> acquire_sequence();
+    void release_sequence(uint32_t sequence);
+    // Forgets positions from `length` on.
+    void cut(uint32_t sequence, uint32_t length) { pages_.cut(sequence, length); }
+
+    // Runs 1 to batch() rows. Positions of a sequence must continue it without a gap. `logits` gets
+    // config().vocabulary floats for each row that wants them, in order. On an error the sequences
+    // are as before, but for the contents of cells past their length.
+    Status run(std::span<const BatchRow> rows, std::span<float> logits);
+
+  private:
+    Engine(KvPages pages) : pages_(std::move(pages)) {}
+    Status check(std::span<const BatchRow> rows, size_t logits) const;
+    Status step(std::span<const BatchRow> rows, std::span<float> logits);
+
+    std::shared_ptr<const ModelFile> model_;
+    std::shared_ptr<const Tokenizer> tokenizer_;
+    std::unique_ptr<Runner> runner_;
+    KvPages pages_;
+    uint32_t context_ = 0, batch_ = 0, logit_rows_ = 0;
+    std::vector<uint32_t> free_sequences_;
+    // Data of the next step, kept so that a step allocates nothing.
+    struct Inputs {
+        std::vector<int32_t> tokens, positions, sequences, cells, logit_rows;
+        std::vector<StepUpdate> updates;
+    } inputs_;
+    struct Ids {
+        TensorId tokens, positions, sequences, cells, pages, lengths, logit_rows, logits;
+    } ids_{};
+};
+
+} // namespace realizar

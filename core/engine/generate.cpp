@@ -1,0 +1,140 @@
+#include "core/engine/generate.h"
+
+#include "core/engine/stop_matcher.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace realizar {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The state of one generation.
+class Generator {
+  public:
+    Generator(Session &session, const GenerateOptions &options, Sampler sampler,
+              const std::function<bool(std::string_view)> &on_text)
+        : session_(session), options_(options), sampler_(std::move(sampler)), on_text_(on_text),
+          decoder_(session.engine().tokenizer()), stops_(options.stop) {}
+
+    Result<Generation> run(std::span<const Token> prompt);
+
+  private:
+    bool ends(Token token) const;
+    bool emit(const std::string &text); // false: the caller wants no more
+    Status advance(Token token);        // evaluates it, making room if the policy says so
+    Status slide();
+    Status loop();
+
+    Session &session_;
+    const GenerateOptions &options_;
+    Sampler sampler_;
+    const std::function<bool(std::string_view)> &on_text_;
+    StreamDecoder decoder_;
+    StopMatcher stops_;
+    Generation out_;
+};
+
+bool Generator::ends(Token token) const {
+    if (std::ranges::find(options_.stop_tokens, token) != options_.stop_tokens.end()) return true;
+    return !options_.ignore_end && session_.engine().tokenizer()->is_end(token);
+}
+
+bool Generator::emit(const std::string &text) {
+    out_.text += text;
+    return text.empty() || !on_text_ || on_text_(text);
+}
+
+Status Generator::slide() {
+    const auto held = session_.tokens();
+    const size_t keep = std::min<size_t>(options_.keep, held.size() / 2);
+    const size_t tail = (held.size() - keep) / 2;
+    std::vector<Token> rest(held.begin(), held.begin() + static_cast<ptrdiff_t>(keep));
+    rest.insert(rest.end(), held.end() - static_cast<ptrdiff_t>(tail), held.end());
+    return session_.assign(rest);
+}
+
+Status Generator::advance(Token token) {
+    if (session_.tokens().size() == session_.engine().context() &&
+        options_.context_policy == ContextPolicy::slide)
+        RZ_TRY(slide());
+    return session_.append(std::span(&token, 1));
+}
+
+Status Generator::loop() {
+    out_.finish_reason = FinishReason::length;
+    while (out_.tokens.size() < options_.max_tokens) {
+        const Token token = sampler_.sample(session_.logits());
+        sampler_.accept(token);
+        if (ends(token)) {
+            out_.finish_reason = FinishReason::stop;
+            return {};
+        }
+        out_.tokens.push_back(token);
+        if (!emit(stops_.push(decoder_.push(token)))) {
+            out_.finish_reason = FinishReason::cancelled;
+            return {};
+        }
+        if (stops_.matched()) {
+            out_.finish_reason = FinishReason::stop;
+            return {};
+        }
+        if (out_.tokens.size() == options_.max_tokens) return {};
+        if (auto status = advance(token); !status.ok()) {
+            // A full context ends the answer as a length limit does; what was cancelled keeps its text.
+            if (status.error().code == Code::context_full) return {};
+            if (status.error().code != Code::cancelled) return status;
+            out_.finish_reason = FinishReason::cancelled;
+            return {};
+        }
+    }
+    return {};
+}
+
+Result<Generation> Generator::run(std::span<const Token> prompt) {
+    const auto held = session_.tokens();
+    const auto same = std::ranges::mismatch(held, prompt).in1 - held.begin();
+    out_.prompt_tokens = static_cast<uint32_t>(prompt.size());
+    out_.cached_tokens = static_cast<uint32_t>(same);
+    const auto start = Clock::now();
+    RZ_TRY(session_.assign(prompt));
+    for (const Token token : prompt)
+        sampler_.accept(token); // penalties look at the prompt too
+    out_.prompt_seconds = seconds_since(start);
+
+    const auto decode_start = Clock::now();
+    RZ_TRY(loop());
+    out_.decode_seconds = seconds_since(decode_start);
+    if (!stops_.matched() && out_.finish_reason != FinishReason::cancelled)
+        emit(stops_.push(decoder_.finish()) + stops_.finish());
+    return std::move(out_);
+}
+
+} // namespace
+
+const char *finish_reason_name(FinishReason reason) {
+    switch (reason) {
+    case FinishReason::stop: return "stop";
+    case FinishReason::length: return "length";
+    case FinishReason::cancelled: return "cancelled";
+    }
+    return "stop";
+}
+
+Result<Generation> generate(Session &session, std::span<const Token> prompt,
+                            const GenerateOptions &options,
+                            const std::function<bool(std::string_view)> &on_text) {
+    if (prompt.empty())
+        return make_error(Code::invalid_argument, "empty_prompt",
+                          "expected at least one prompt token, found none");
+    RZ_ASSIGN(Sampler sampler,
+              Sampler::create(options.sampling, session.engine().config().vocabulary));
+    return Generator(session, options, std::move(sampler), on_text).run(prompt);
+}
+
+} // namespace realizar

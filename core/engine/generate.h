@@ -1,0 +1,52 @@
+// Prompt in, text out: the loop of sampling and evaluating, with everything that can end it.
+#pragma once
+
+#include "core/engine/session.h"
+#include "core/sampling/sampler.h"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace realizar {
+
+// What happens when the context is full while generating. A prompt that does not fit is always an
+// error.
+enum class ContextPolicy {
+    stop, // the answer ends with FinishReason::length
+    slide // the older half of the text after the first `keep` tokens is forgotten
+};
+
+enum class FinishReason { stop, length, cancelled };
+const char *finish_reason_name(FinishReason reason);
+
+struct GenerateOptions {
+    SamplerParams sampling;
+    uint32_t max_tokens = UINT32_MAX; // new tokens
+    std::vector<std::string> stop;    // never part of the text
+    std::vector<Token> stop_tokens;   // besides the model's own end tokens
+    bool ignore_end = false;          // go on after end tokens (--ignore-eos)
+    ContextPolicy context_policy = ContextPolicy::stop;
+    uint32_t keep = 0; // for ContextPolicy::slide
+};
+
+struct Generation {
+    std::vector<Token> tokens; // new ones; an end token that ended it is not among them
+    std::string text;
+    FinishReason finish_reason = FinishReason::stop;
+    uint32_t prompt_tokens = 0;
+    uint32_t cached_tokens = 0;  // of the prompt, already in the session
+    double prompt_seconds = 0;   // until the first logits
+    double decode_seconds = 0;   // after that
+};
+
+// Continues `prompt`; what the session holds of it is not evaluated again. `on_text` gets whole UTF-8
+// characters and may be empty; returning false cancels. session.cancel() ends with
+// FinishReason::cancelled and what there is.
+Result<Generation> generate(Session &session, std::span<const Token> prompt,
+                            const GenerateOptions &options,
+                            const std::function<bool(std::string_view)> &on_text = nullptr);
+
+} // namespace realizar

@@ -1,0 +1,74 @@
+#include "core/engine/session.h"
+
+#include <algorithm>
+
+namespace realizar {
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<Engine> engine) {
+    std::unique_ptr<Session> session(new Session);
+    RZ_ASSIGN(session->sequence_, engine->acquire_sequence());
+    session->engine_ = std::move(engine);
+    session->tokens_.reserve(session->engine_->context());
+    session->logits_.reserve(session->engine_->config().vocabulary);
+    return session;
+}
+
+Session::~Session() {
+    if (engine_) engine_->release_sequence(sequence_);
+}
+
+Status Session::check_room(size_t more) const {
+    if (more <= engine_->context() - tokens_.size()) return {};
+    return make_error(Code::context_full, "context_full",
+                      "the context holds %u tokens: %zu are in it and %zu more do not fit (a larger "
+                      "context can be set when the model is loaded)",
+                      engine_->context(), tokens_.size(), more);
+}
+
+Status Session::append(std::span<const Token> tokens) { return append(tokens, nullptr); }
+
+Status Session::append(std::span<const Token> tokens,
+                       const std::function<void(size_t, std::span<const float>)> &row) {
+    RZ_TRY(check_room(tokens.size()));
+    const size_t vocabulary = engine_->config().vocabulary;
+    const size_t most = row ? std::min(engine_->batch(), engine_->logit_rows()) : engine_->batch();
+    for (size_t begin = 0; begin < tokens.size();) {
+        if (cancelled()) return make_error(Code::cancelled, "cancelled", "the request was cancelled");
+        const size_t count = std::min(most, tokens.size() - begin);
+        const bool last = begin + count == tokens.size();
+        rows_.clear();
+        for (size_t i = 0; i < count; ++i)
+            rows_.push_back({tokens[begin + i], static_cast<uint32_t>(tokens_.size() + i), sequence_,
+                             row || (last && i + 1 == count)});
+        const size_t wanted = row ? count : size_t{last};
+        std::vector<float> &out = row ? rows_logits_ : logits_;
+        out.resize(wanted * vocabulary);
+        RZ_TRY(engine_->run(rows_, out));
+        tokens_.insert(tokens_.end(), tokens.begin() + static_cast<ptrdiff_t>(begin),
+                       tokens.begin() + static_cast<ptrdiff_t>(begin + count));
+        for (size_t i = 0; row && i < count; ++i)
+            row(begin + i, std::span(out).subspan(i * vocabulary, vocabulary));
+        if (row && last)
+            logits_.assign(out.end() - static_cast<ptrdiff_t>(vocabulary), out.end());
+        begin += count;
+    }
+    return {};
+}
+
+Status Session::assign(std::span<const Token> tokens) {
+    const auto [mine, theirs] = std::ranges::mismatch(tokens_, tokens);
+    const auto same = static_cast<size_t>(theirs - tokens.begin());
+    if (same == tokens.size() && same == tokens_.size() && !logits_.empty()) return {};
+    // At least one token must run so that there are logits.
+    cut(same == tokens.size() && same > 0 ? same - 1 : same);
+    return append(tokens.subspan(tokens_.size()));
+}
+
+void Session::cut(size_t count) {
+    if (count >= tokens_.size()) return;
+    tokens_.resize(count);
+    logits_.clear();
+    engine_->cut(sequence_, static_cast<uint32_t>(count));
+}
+
+} // namespace realizar

@@ -1,0 +1,55 @@
+// One conversation: a sequence of tokens and its place in the KV cache.
+#pragma once
+
+#include "core/engine/engine.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace realizar {
+
+class Session {
+  public:
+    static Result<std::unique_ptr<Session>> create(std::shared_ptr<Engine> engine);
+    ~Session();
+    Session(const Session &) = delete;
+    Session &operator=(const Session &) = delete;
+
+    const Engine &engine() const { return *engine_; }
+    std::span<const Token> tokens() const { return tokens_; } // evaluated so far
+    // Logits after the last token; empty before the first. Valid until the next call.
+    std::span<const float> logits() const { return logits_; }
+
+    // Evaluates tokens after those so far. Too many for the context: error context_full, and nothing
+    // has happened. On cancellation the tokens evaluated so far stay.
+    Status append(std::span<const Token> tokens);
+    // The same, handing the logits of every token to `row` (index into `tokens`).
+    Status append(std::span<const Token> tokens,
+                  const std::function<void(size_t index, std::span<const float>)> &row);
+    // Makes the session hold exactly `tokens` with logits(), evaluating as little as possible.
+    Status assign(std::span<const Token> tokens);
+    // Keeps the first `count` tokens; logits() is empty until the next append.
+    void cut(size_t count);
+
+    // Makes a running call return Code::cancelled soon. [any thread]
+    void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+    void clear_cancel() { cancelled_.store(false, std::memory_order_relaxed); }
+    bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+  private:
+    Session() = default;
+    Status check_room(size_t more) const;
+
+    std::shared_ptr<Engine> engine_;
+    uint32_t sequence_ = 0;
+    std::vector<Token> tokens_;
+    std::vector<float> logits_;
+    std::vector<float> rows_logits_;
+    std::vector<BatchRow> rows_;
+    std::atomic<bool> cancelled_{false};
+};
+
+} // namespace realizar
