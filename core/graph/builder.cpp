@@ -144,7 +144,7 @@ TensorId GraphBuilder::node(uint32_t op, std::span<const TensorId> inputs,
     std::vector<const rz_tensor *> operands;
     for (const TensorId id : inputs) {
         if (id != kNoTensor && id >= graph_.tensors_.size())
-            return fail("%s: expected a tensor below %zu, found %u", op_name(op).c_str(),
+            return fail("%s: expected a tensor below %zu, found %u", op_name(op),
                         graph_.tensors_.size(), id);
         operands.push_back(id == kNoTensor ? nullptr : &graph_.tensors_[id]);
     }
@@ -153,7 +153,7 @@ TensorId GraphBuilder::node(uint32_t op, std::span<const TensorId> inputs,
         status_ = std::move(inferred).error();
         return kNoTensor;
     }
-    const std::string name = op_name(op) + "." + std::to_string(graph_.nodes_.size());
+    const std::string name = std::string(op_name(op)) + "." + std::to_string(graph_.nodes_.size());
     std::vector<TensorId> outputs;
     for (const InferredOutput &output : *inferred) {
         if (output.aliases_input0) {

@@ -99,9 +99,9 @@ const OpRow *find_op(uint32_t op) {
     return row == std::end(kOps) ? nullptr : row;
 }
 
-std::string op_name(uint32_t op) {
+const char *op_name(uint32_t op) {
     const OpRow *row = find_op(op);
-    return row != nullptr ? row->name : "op " + std::to_string(op);
+    return row != nullptr ? row->name : "unknown op";
 }
 
 Inferred infer_outputs(uint32_t op, uint32_t version, std::span<const rz_tensor *const> inputs,

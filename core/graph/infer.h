@@ -5,7 +5,6 @@
 #include "realizar/backend.h"
 
 #include <span>
-#include <string>
 #include <vector>
 
 namespace realizar {
@@ -26,7 +25,7 @@ Result<std::vector<InferredOutput>> infer_outputs(uint32_t op, uint32_t version,
                                                   std::span<const rz_tensor *const> inputs,
                                                   const void *attributes, uint64_t attributes_size);
 
-// "MATMUL"; "op 77" for an unknown one.
-std::string op_name(uint32_t op);
+// "MATMUL"; "unknown op" for a number that is none.
+const char *op_name(uint32_t op);
 
 } // namespace realizar

@@ -2,8 +2,8 @@
 //
 // Slow on purpose. It judges backends (tests, the conformance kit) and runs as the built-in backend
 // "reference", which is always there. All arithmetic is double; rounding happens only where the
-// operator's contract says so (KV_WRITE to the cache's type, COPY to F16 / BF16) and in outputs that
-// leave as F32.
+// operator's contract says so (KV_WRITE to the cache's type, COPY to F16 / BF16) and in outputs
+// that leave as F32.
 #pragma once
 
 #include "core/common/result.h"
@@ -28,13 +28,13 @@ Result<RefValue> ref_from_bytes(rz_dtype dtype, std::span<const int64_t> dims,
 Status ref_to_bytes(const RefValue &value, rz_dtype dtype, std::span<std::byte> bytes);
 
 // Runs the nodes in order. `values` has one entry per tensor of the graph: WEIGHT, INPUT and STATE
-// storages are filled by the caller (STATE changes in place), all other storages by the call; entries
-// of views stay empty. `symbols` has one value per symbol.
+// storages are filled by the caller (STATE changes in place), all other storages by the call;
+// entries of views stay empty. `symbols` has one value per symbol.
 Status ref_run(const rz_graph &graph, std::span<const int64_t> symbols,
                std::vector<RefValue> &values);
 
-// The built-in backend "reference": the same ABI tables that a plugin returns, linked into the core.
-// Follows every rule of backend.h, so the conformance kit passes on it.
+// The built-in backend "reference": the same ABI tables that a plugin returns, linked into the
+// core. Follows every rule of backend.h, so the conformance kit passes on it.
 const rz_plugin *reference_plugin();
 
 } // namespace realizar
