@@ -22,16 +22,27 @@ namespace realizar {
 
 // Value types, with their ids in the file.
 enum class GgufType : uint32_t {
-    u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7,
-    string = 8, array = 9, u64 = 10, i64 = 11, f64 = 12,
+    u8 = 0,
+    i8 = 1,
+    u16 = 2,
+    i16 = 3,
+    u32 = 4,
+    i32 = 5,
+    f32 = 6,
+    boolean = 7,
+    string = 8,
+    array = 9,
+    u64 = 10,
+    i64 = 11,
+    f64 = 12,
 };
 
 // An array of scalars or strings. Strings are views into the mapping.
 struct GgufArray {
     GgufType element = GgufType::u8;
     uint64_t count = 0;
-    std::span<const std::byte> bytes;       // scalars: packed little-endian, perhaps unaligned
-    std::vector<std::string_view> strings;  // element == string
+    std::span<const std::byte> bytes;      // scalars: packed little-endian, perhaps unaligned
+    std::vector<std::string_view> strings; // element == string
     // Element i as a number; i < count, element is a scalar type.
     double number(uint64_t i) const;
     int64_t integer(uint64_t i) const;
@@ -66,7 +77,7 @@ class GgufFile {
     ~GgufFile();
 
     uint32_t version() const;
-    uint64_t size() const; // of the file
+    uint64_t size() const;            // of the file
     const std::string &label() const; // path, for messages
     std::span<const GgufEntry> entries() const;
     std::span<const GgufTensor> tensors() const;
@@ -84,12 +95,17 @@ class GgufFile {
     Result<float> require_f32(std::string_view key) const;
     Result<std::string_view> require_string(std::string_view key) const;
 
+    // Whether the mapped file is still what was checked (size, modification time); tag
+    // file_changed. One fstat: cheap enough before each load of weights. Always fine for parse().
+    Status verify_unchanged() const;
+
     // Tells the kernel that the pages of this span will not be needed soon (after packing).
     void drop_pages(std::span<const std::byte> span) const;
 
   private:
-    GgufFile();
     struct State;
+    explicit GgufFile(std::unique_ptr<State> state);
+    static Result<std::shared_ptr<const GgufFile>> load(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
 
@@ -110,7 +126,8 @@ class GgufWriter {
     void add_tensor(std::string name, DType dtype, std::vector<int64_t> dims);
 
     // Writes header and infos to a temporary file beside `path`; then write_tensor once per tensor
-    // in order, then finish(), which renames the file into place. An abandoned writer leaves nothing.
+    // in order, then finish(), which renames the file into place. An abandoned writer leaves
+    // nothing.
     Status begin(const std::filesystem::path &path);
     Status write_tensor(std::span<const std::byte> data); // may be called repeatedly for one tensor
     Status finish();

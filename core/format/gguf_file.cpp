@@ -1,0 +1,212 @@
+#include "core/format/gguf_parse.h"
+#include "core/format/mapping.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+namespace realizar {
+namespace {
+
+// Calls visit with a value-initialised object of the C++ type of a scalar type.
+template <class Visit>
+auto with_scalar(GgufType type, Visit visit) {
+    switch (type) {
+    case GgufType::u8:
+    case GgufType::boolean:
+        return visit(uint8_t{});
+    case GgufType::i8:
+        return visit(int8_t{});
+    case GgufType::u16:
+        return visit(uint16_t{});
+    case GgufType::i16:
+        return visit(int16_t{});
+    case GgufType::u32:
+        return visit(uint32_t{});
+    case GgufType::i32:
+        return visit(int32_t{});
+    case GgufType::u64:
+        return visit(uint64_t{});
+    case GgufType::i64:
+        return visit(int64_t{});
+    case GgufType::f32:
+        return visit(float{});
+    case GgufType::f64:
+        return visit(double{});
+    case GgufType::string:
+    case GgufType::array:
+        break;
+    }
+    return decltype(visit(uint8_t{})){};
+}
+
+template <class Number>
+Number element(const GgufArray &array, uint64_t i) {
+    assert(i < array.count && !array.bytes.empty());
+    return with_scalar(array.element, [&](auto stored) {
+        std::memcpy(&stored, array.bytes.data() + i * sizeof stored, sizeof stored);
+        return static_cast<Number>(stored);
+    });
+}
+
+} // namespace
+
+double GgufArray::number(uint64_t i) const { return ::realizar::element<double>(*this, i); }
+
+int64_t GgufArray::integer(uint64_t i) const {
+    if (element != GgufType::f32 && element != GgufType::f64)
+        return ::realizar::element<int64_t>(*this, i);
+    // Casting a float outside the range of int64 is undefined; NaN compares false and gives 0.
+    const double value = number(i);
+    if (value >= 0x1p63) return std::numeric_limits<int64_t>::max();
+    if (value <= -0x1p63) return std::numeric_limits<int64_t>::min();
+    return value == value ? static_cast<int64_t>(value) : 0;
+}
+
+struct GgufFile::State {
+    FileMapping mapping; // empty when the bytes belong to the caller
+    std::span<const std::byte> bytes;
+    std::string label;
+    GgufContents contents;
+};
+
+GgufFile::GgufFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+GgufFile::~GgufFile() = default;
+
+Result<std::shared_ptr<const GgufFile>> GgufFile::load(std::unique_ptr<State> state) {
+    auto contents = parse_gguf(state->bytes);
+    if (!contents) return std::move(contents).error().within(state->label);
+    state->contents = std::move(*contents);
+    RZ_TRY(state->mapping.verify_unchanged());
+    return std::shared_ptr<const GgufFile>(new GgufFile(std::move(state)));
+}
+
+Result<std::shared_ptr<const GgufFile>> GgufFile::open(const std::filesystem::path &path) {
+    auto state = std::make_unique<State>();
+    RZ_ASSIGN(state->mapping, FileMapping::open(path));
+    state->bytes = state->mapping.bytes();
+    state->label = printable(path.native(), 4096);
+    return load(std::move(state));
+}
+
+Result<std::shared_ptr<const GgufFile>> GgufFile::parse(std::span<const std::byte> bytes,
+                                                        std::string label) {
+    auto state = std::make_unique<State>();
+    state->bytes = bytes;
+    state->label = std::move(label);
+    return load(std::move(state));
+}
+
+uint32_t GgufFile::version() const { return state_->contents.version; }
+uint64_t GgufFile::size() const { return state_->bytes.size(); }
+const std::string &GgufFile::label() const { return state_->label; }
+std::span<const GgufEntry> GgufFile::entries() const { return state_->contents.entries; }
+std::span<const GgufTensor> GgufFile::tensors() const { return state_->contents.tensors; }
+
+namespace {
+
+template <class Item>
+const Item *find_by_text(const std::vector<Item> &items, const std::vector<uint32_t> &order,
+                         std::string_view Item::*text, std::string_view wanted) {
+    const auto text_of = [&](uint32_t i) { return items[i].*text; };
+    const auto found = std::ranges::lower_bound(order, wanted, {}, text_of);
+    return found == order.end() || text_of(*found) != wanted ? nullptr : &items[*found];
+}
+
+Error wrong_type(const std::string &label, const GgufEntry &entry, const char *expected) {
+    return make_error(Code::malformed, "wrong_type", "%s: key '%s': expected %s, found %s",
+                      label.c_str(), printable(entry.key).c_str(), expected,
+                      gguf_type_name(entry.type));
+}
+
+template <class T>
+Result<T> require(Result<std::optional<T>> found, const std::string &label, std::string_view key) {
+    if (!found) return std::move(found).error();
+    if (!found->has_value())
+        return make_error(Code::malformed, "missing_key", "%s: expected key '%s', found none",
+                          label.c_str(), printable(key).c_str());
+    return **found;
+}
+
+} // namespace
+
+const GgufEntry *GgufFile::find(std::string_view key) const {
+    const GgufContents &contents = state_->contents;
+    return find_by_text(contents.entries, contents.entry_order, &GgufEntry::key, key);
+}
+
+const GgufTensor *GgufFile::find_tensor(std::string_view name) const {
+    const GgufContents &contents = state_->contents;
+    return find_by_text(contents.tensors, contents.tensor_order, &GgufTensor::name, name);
+}
+
+Result<std::optional<uint32_t>> GgufFile::get_u32(std::string_view key) const {
+    const GgufEntry *entry = find(key);
+    if (entry == nullptr) return std::optional<uint32_t>();
+    constexpr uint64_t kMax = std::numeric_limits<uint32_t>::max();
+    uint64_t value = 0;
+    if (const auto *u = std::get_if<uint64_t>(&entry->value)) {
+        value = *u;
+    } else if (const auto *i = std::get_if<int64_t>(&entry->value)) {
+        value = static_cast<uint64_t>(*i); // a negative number becomes one above kMax
+    } else {
+        return wrong_type(label(), *entry, "an integer");
+    }
+    if (value > kMax)
+        return make_error(Code::malformed, "wrong_type",
+                          "%s: key '%s': expected an integer of 0 to 2^32-1, found %" PRId64,
+                          label().c_str(), printable(key).c_str(), static_cast<int64_t>(value));
+    return std::optional<uint32_t>(static_cast<uint32_t>(value));
+}
+
+Result<std::optional<float>> GgufFile::get_f32(std::string_view key) const {
+    const GgufEntry *entry = find(key);
+    if (entry == nullptr) return std::optional<float>();
+    const auto *value = std::get_if<double>(&entry->value);
+    if (value == nullptr) return wrong_type(label(), *entry, "a float");
+    return std::optional<float>(static_cast<float>(*value));
+}
+
+Result<std::optional<bool>> GgufFile::get_bool(std::string_view key) const {
+    const GgufEntry *entry = find(key);
+    if (entry == nullptr) return std::optional<bool>();
+    const auto *value = std::get_if<bool>(&entry->value);
+    if (value == nullptr) return wrong_type(label(), *entry, "a bool");
+    return std::optional<bool>(*value);
+}
+
+Result<std::optional<std::string_view>> GgufFile::get_string(std::string_view key) const {
+    const GgufEntry *entry = find(key);
+    if (entry == nullptr) return std::optional<std::string_view>();
+    const auto *value = std::get_if<std::string_view>(&entry->value);
+    if (value == nullptr) return wrong_type(label(), *entry, "a string");
+    return std::optional<std::string_view>(*value);
+}
+
+Result<const GgufArray *> GgufFile::get_array(std::string_view key) const {
+    const GgufEntry *entry = find(key);
+    if (entry == nullptr) return static_cast<const GgufArray *>(nullptr);
+    const auto *value = std::get_if<GgufArray>(&entry->value);
+    if (value == nullptr) return wrong_type(label(), *entry, "an array");
+    return value;
+}
+
+Result<uint32_t> GgufFile::require_u32(std::string_view key) const {
+    return require(get_u32(key), label(), key);
+}
+Result<float> GgufFile::require_f32(std::string_view key) const {
+    return require(get_f32(key), label(), key);
+}
+Result<std::string_view> GgufFile::require_string(std::string_view key) const {
+    return require(get_string(key), label(), key);
+}
+
+Status GgufFile::verify_unchanged() const { return state_->mapping.verify_unchanged(); }
+
+void GgufFile::drop_pages(std::span<const std::byte> span) const {
+    state_->mapping.drop_pages(span);
+}
+
+} // namespace realizar
