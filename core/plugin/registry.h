@@ -37,8 +37,7 @@ struct PluginRecord {
 struct RegistryOptions {
     // Absolute folders, searched in order; an id that was found earlier wins.
     std::vector<std::filesystem::path> folders;
-    // The probe program; empty: load without a probe (used by the probe itself and by the
-    // conformance kit, which has its own child processes).
+    // The probe program; empty: load without a probe, in this process (for tests).
     std::filesystem::path probe;
     std::chrono::milliseconds hello_timeout{2000};
     std::chrono::milliseconds device_timeout{60000};
@@ -53,26 +52,37 @@ RegistryOptions default_registry_options();
 // A loaded library, or the built-in one. Never unloaded before the process ends.
 class Plugin {
   public:
+    // Checks the table: version, struct sizes, required flags, no NULL function or string, id.
+    // `table` must stay valid for ever. Tags: abi_version, abi_hash, bad_table, bad_id.
+    static Result<std::shared_ptr<const Plugin>> from_table(const rz_plugin *table);
+
     const rz_plugin &table() const { return *table_; }
     std::string id() const { return table_->id; }
 
   private:
-    friend class Registry;
-    const rz_plugin *table_ = nullptr;
+    explicit Plugin(const rz_plugin *table) : table_(table) {}
+    const rz_plugin *table_;
 };
+
+// The built-in backend "reference" (core/reference).
+Result<std::shared_ptr<const Plugin>> builtin_plugin();
 
 class Registry {
   public:
-    // Looks at all folders. Only a folder that cannot be read at all is an error of the registry
-    // itself; a missing folder is not.
+    // Looks at all folders. A missing folder is skipped; one that may not be used (it is writable by
+    // others, or cannot be read) is a record with the folder as its path. A relative folder is an
+    // error. Files that do not end in .so are ignored.
     static Result<std::unique_ptr<Registry>> scan(RegistryOptions options);
     ~Registry();
 
-    // Sorted by id; the built-in "reference" is last.
+    // Sorted by id, then those without an id by path; the built-in "reference" is last.
     const std::vector<PluginRecord> &records() const { return records_; }
+    // The record that owns the id (of several files that claim it, the one found first); nullptr if
+    // there is none.
     const PluginRecord *find(const std::string &id) const;
 
-    // Loads the library of a ready plugin (once; later calls give the same object).
+    // Loads the library of a ready plugin (once; later calls give the same object). Any thread.
+    // Tags: no_plugin, plugin_not_ready, plugin_changed, and those of load_plugin_file.
     Result<std::shared_ptr<const Plugin>> load(const std::string &id);
 
   private:
