@@ -21,7 +21,10 @@ if(REALIZAR_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${REALIZAR_CCACHE})
 endif()
 
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow)
+if(REALIZAR_WERROR)
+  add_compile_options(-Werror)
+endif()
 # IEEE semantics, but nobody reads the floating-point environment or errno of math functions.
 add_compile_options(-fno-math-errno -fno-trapping-math -ffp-contract=off)
 
