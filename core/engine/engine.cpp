@@ -3,12 +3,14 @@
 #include "core/quant/codec.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace realizar {
 namespace {
 
 constexpr uint32_t kPageSize = 64;         // cells; a multiple of what attention kernels tile by
 constexpr uint32_t kDefaultContext = 4096; // when neither user nor model asks for less
+constexpr uint32_t kMaxContext = 1u << 24;
 
 Status check_tensors(const GgufFile &file) {
     for (const GgufTensor &tensor : file.tensors())
@@ -28,10 +30,11 @@ Status check_options(const EngineOptions &options) {
         return make_error(Code::invalid_argument, "no_device", "expected at least one device");
     if (options.sequences < 1 || options.sequences > 1024)
         return bad("sequences", "1 to 1024", options.sequences);
-    if (options.batch < 1 || options.batch > 65536) return bad("batch", "1 to 65536", options.batch);
+    if (options.batch < 1 || options.batch > 65536)
+        return bad("batch", "1 to 65536", options.batch);
     if (options.logit_rows < 1 || options.logit_rows > options.batch)
         return bad("rows with logits", "1 to the batch size", options.logit_rows);
-    if (options.context > 1u << 24) return bad("context", "at most 16777216", options.context);
+    if (options.context > kMaxContext) return bad("context", "at most 16777216", options.context);
     return {};
 }
 
@@ -70,6 +73,12 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
 
     const uint32_t context =
         options.context ? options.context : std::min(model->config().context, kDefaultContext);
+    // Cells are numbered by I32 inputs.
+    const uint64_t cells = (uint64_t{context} + kPageSize) * options.sequences;
+    if (cells > std::numeric_limits<int32_t>::max())
+        return make_error(Code::invalid_argument, "bad_option",
+                          "context x sequences: expected less than 2^31 positions, found %u x %u",
+                          context, options.sequences);
     StepShape shape;
     shape.max_tokens = options.batch;
     shape.max_logits = std::max(options.logit_rows, std::min(options.sequences, options.batch));
@@ -80,8 +89,8 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
     shape.key_type = options.key_type;
     shape.value_type = options.value_type;
 
-    std::shared_ptr<Engine> engine(new Engine(KvPages(
-        options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
+    std::shared_ptr<Engine> engine(new Engine(
+        KvPages(options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
     engine->context_ = context;
     engine->batch_ = options.batch;
     engine->logit_rows_ = shape.max_logits;
@@ -90,9 +99,9 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
 
     RZ_ASSIGN(auto variants, build_variants(*model, shape));
     const Graph &graph = variants.front();
-    engine->ids_ = {graph.find(kInputTokens),  graph.find(kInputPositions),
+    engine->ids_ = {graph.find(kInputTokens),    graph.find(kInputPositions),
                     graph.find(kInputSequences), graph.find(kInputCells),
-                    graph.find(kInputPages),   graph.find(kInputLengths),
+                    graph.find(kInputPages),     graph.find(kInputLengths),
                     graph.find(kInputLogitRows), graph.find(kOutputLogits)};
     RunnerOptions run;
     run.devices = options.devices;
@@ -103,6 +112,7 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
         return WeightBytes{tensor.data, tensor.dtype};
     };
     run.release = [&](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
+    RZ_TRY(file->verify_unchanged());
     RZ_ASSIGN(engine->runner_, Runner::create(std::move(variants), run));
     engine->model_ = std::move(model);
     engine->tokenizer_ = std::move(tokenizer);
@@ -137,18 +147,24 @@ Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
     size_t wanted = 0;
     for (const BatchRow &row : rows) {
         if (row.token < 0 || static_cast<uint32_t>(row.token) >= config().vocabulary)
-            return make_error(Code::invalid_argument, "bad_token", "expected a token below %u, found %d",
-                              config().vocabulary, row.token);
+            return make_error(Code::invalid_argument, "bad_token",
+                              "expected a token below %u, found %d", config().vocabulary,
+                              row.token);
         if (row.position >= context_)
             return make_error(Code::context_full, "context_full",
                               "the context holds %u positions, position %u is asked for", context_,
                               row.position);
+        if (row.sequence >= pages_.lengths().size())
+            return make_error(Code::invalid_argument, "bad_batch",
+                              "expected a sequence below %zu, found %u", pages_.lengths().size(),
+                              row.sequence);
         wanted += row.logits;
     }
     if (wanted > logit_rows_ || logits != wanted * config().vocabulary)
-        return make_error(Code::invalid_argument, "bad_batch",
-                          "expected room for %zu rows of logits (at most %u) of %u floats, found %zu floats",
-                          wanted, logit_rows_, config().vocabulary, logits);
+        return make_error(
+            Code::invalid_argument, "bad_batch",
+            "expected room for %zu rows of logits (at most %u) of %u floats, found %zu floats",
+            wanted, logit_rows_, config().vocabulary, logits);
     return {};
 }
 
@@ -179,7 +195,6 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     for (auto *list : {&in.tokens, &in.positions, &in.sequences, &in.cells, &in.logit_rows})
         list->clear();
     in.updates.clear();
-    uint32_t kv = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
         const BatchRow &row = rows[i];
         in.tokens.push_back(row.token);
@@ -187,7 +202,6 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
         in.sequences.push_back(static_cast<int32_t>(row.sequence));
         in.cells.push_back(pages_.cell(row.sequence, row.position));
         if (row.logits) in.logit_rows.push_back(static_cast<int32_t>(i));
-        kv = std::max(kv, pages_.length(row.sequence));
     }
     // The head wants at least one row; without a reader its result is dropped.
     if (in.logit_rows.empty()) in.logit_rows.push_back(static_cast<int32_t>(rows.size()) - 1);
@@ -206,8 +220,10 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
         return static_cast<int64_t>(rows.size()) <= symbols[kSymbolTokens].max &&
                static_cast<int64_t>(in.logit_rows.size()) <= symbols[kSymbolLogits].max;
     };
+    // ATTENTION wants a bound of all lengths, also of sequences without a row in this step.
+    const int32_t longest = *std::ranges::max_element(pages_.lengths());
     const int64_t symbols[kStepSymbols] = {static_cast<int64_t>(rows.size()),
-                                           static_cast<int64_t>(in.logit_rows.size()), kv};
+                                           static_cast<int64_t>(in.logit_rows.size()), longest};
     return runner_->step(fits(0) ? 0 : 1, symbols, in.updates,
                          std::span(&read, logits.empty() ? 0 : 1));
 }

@@ -26,7 +26,7 @@ struct EngineOptions {
     uint32_t batch = 512;           // rows per step
     uint32_t logit_rows = 1;        // rows per step that may ask for logits
     DType key_type = DType::F16, value_type = DType::F16; // of the cache: F32, F16 or Q8_0
-    bool check_tensors = false;     // look for NaN and Inf in all weights first
+    bool check_tensors = false; // look for NaN and Inf in all weights first
     std::function<bool(uint64_t done, uint64_t total)> progress; // bytes; false cancels
 };
 

@@ -18,26 +18,29 @@ double seconds_since(Clock::time_point start) {
 class Generator {
   public:
     Generator(Session &session, const GenerateOptions &options, Sampler sampler,
-              const std::function<bool(std::string_view)> &on_text)
-        : session_(session), options_(options), sampler_(std::move(sampler)), on_text_(on_text),
+              const PieceCallback &on_piece)
+        : session_(session), options_(options), sampler_(std::move(sampler)), on_piece_(on_piece),
           decoder_(session.engine().tokenizer()), stops_(options.stop) {}
 
     Result<Generation> run(std::span<const Token> prompt);
 
   private:
     bool ends(Token token) const;
-    bool emit(const std::string &text); // false: the caller wants no more
-    Status advance(Token token);        // evaluates it, making room if the policy says so
+    bool emit(std::optional<Token> token, const std::string &text); // false: the caller cancels
+    // Evaluates the prompt; false if that was cancelled.
+    Result<bool> start(std::span<const Token> prompt);
+    Status advance(Token token); // evaluates it, making room if the policy says so
     Status slide();
     Status loop();
 
     Session &session_;
     const GenerateOptions &options_;
     Sampler sampler_;
-    const std::function<bool(std::string_view)> &on_text_;
+    const PieceCallback &on_piece_;
     StreamDecoder decoder_;
     StopMatcher stops_;
     Generation out_;
+    bool caller_cancelled_ = false;
 };
 
 bool Generator::ends(Token token) const {
@@ -45,9 +48,10 @@ bool Generator::ends(Token token) const {
     return !options_.ignore_end && session_.engine().tokenizer()->is_end(token);
 }
 
-bool Generator::emit(const std::string &text) {
+bool Generator::emit(std::optional<Token> token, const std::string &text) {
     out_.text += text;
-    return text.empty() || !on_text_ || on_text_(text);
+    if (on_piece_ && !on_piece_({token, text})) caller_cancelled_ = true;
+    return !caller_cancelled_;
 }
 
 Status Generator::slide() {
@@ -63,7 +67,9 @@ Status Generator::advance(Token token) {
     if (session_.tokens().size() == session_.engine().context() &&
         options_.context_policy == ContextPolicy::slide)
         RZ_TRY(slide());
-    return session_.append(std::span(&token, 1));
+    RZ_TRY(session_.append(std::span(&token, 1)));
+    ++out_.decode_steps;
+    return {};
 }
 
 Status Generator::loop() {
@@ -76,7 +82,7 @@ Status Generator::loop() {
             return {};
         }
         out_.tokens.push_back(token);
-        if (!emit(stops_.push(decoder_.push(token)))) {
+        if (!emit(token, stops_.push(decoder_.push(token)))) {
             out_.finish_reason = FinishReason::cancelled;
             return {};
         }
@@ -96,26 +102,47 @@ Status Generator::loop() {
     return {};
 }
 
-Result<Generation> Generator::run(std::span<const Token> prompt) {
+Result<bool> Generator::start(std::span<const Token> prompt) {
     const auto held = session_.tokens();
     const auto same = std::ranges::mismatch(held, prompt).in1 - held.begin();
     out_.prompt_tokens = static_cast<uint32_t>(prompt.size());
     out_.cached_tokens = static_cast<uint32_t>(same);
-    const auto start = Clock::now();
-    RZ_TRY(session_.assign(prompt));
+    const auto begin = Clock::now();
+    auto status = session_.assign(prompt);
+    out_.prompt_seconds = seconds_since(begin);
+    if (!status.ok() && status.error().code == Code::cancelled) {
+        out_.finish_reason = FinishReason::cancelled;
+        return false;
+    }
+    RZ_TRY(std::move(status));
     for (const Token token : prompt)
         sampler_.accept(token); // penalties look at the prompt too
-    out_.prompt_seconds = seconds_since(start);
+    return true;
+}
 
+Result<Generation> Generator::run(std::span<const Token> prompt) {
+    RZ_ASSIGN(const bool started, start(prompt));
+    if (!started) return std::move(out_);
     const auto decode_start = Clock::now();
     RZ_TRY(loop());
     out_.decode_seconds = seconds_since(decode_start);
-    if (!stops_.matched() && out_.finish_reason != FinishReason::cancelled)
-        emit(stops_.push(decoder_.finish()) + stops_.finish());
+    if (!stops_.matched() && !caller_cancelled_) {
+        const std::string rest = stops_.push(decoder_.finish()) + stops_.finish();
+        if (!rest.empty()) emit(std::nullopt, rest);
+    }
     return std::move(out_);
 }
 
 } // namespace
+
+Result<std::vector<Token>> prompt_tokens(const Tokenizer &tokenizer, std::string_view text,
+                                         bool with_bos) {
+    RZ_ASSIGN(std::vector<Token> tokens, tokenizer.encode(text, {.add_special = false}));
+    const Vocabulary &vocabulary = tokenizer.vocabulary();
+    if (with_bos && vocabulary.add_bos && vocabulary.bos)
+        tokens.insert(tokens.begin(), *vocabulary.bos);
+    return tokens;
+}
 
 const char *finish_reason_name(FinishReason reason) {
     switch (reason) {
@@ -127,14 +154,13 @@ const char *finish_reason_name(FinishReason reason) {
 }
 
 Result<Generation> generate(Session &session, std::span<const Token> prompt,
-                            const GenerateOptions &options,
-                            const std::function<bool(std::string_view)> &on_text) {
+                            const GenerateOptions &options, const PieceCallback &on_piece) {
     if (prompt.empty())
         return make_error(Code::invalid_argument, "empty_prompt",
                           "expected at least one prompt token, found none");
     RZ_ASSIGN(Sampler sampler,
               Sampler::create(options.sampling, session.engine().config().vocabulary));
-    return Generator(session, options, std::move(sampler), on_text).run(prompt);
+    return Generator(session, options, std::move(sampler), on_piece).run(prompt);
 }
 
 } // namespace realizar

@@ -5,6 +5,7 @@
 #include "core/sampling/sampler.h"
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,16 +38,30 @@ struct Generation {
     std::string text;
     FinishReason finish_reason = FinishReason::stop;
     uint32_t prompt_tokens = 0;
-    uint32_t cached_tokens = 0;  // of the prompt, already in the session
-    double prompt_seconds = 0;   // until the first logits
-    double decode_seconds = 0;   // after that
+    uint32_t cached_tokens = 0; // of the prompt, that were in the session already
+    uint32_t decode_steps = 0;  // tokens evaluated one by one after the prompt
+    double prompt_seconds = 0;  // until the first logits
+    double decode_seconds = 0;  // after that
 };
 
-// Continues `prompt`; what the session holds of it is not evaluated again. `on_text` gets whole UTF-8
-// characters and may be empty; returning false cancels. session.cancel() ends with
-// FinishReason::cancelled and what there is.
+// A new token and the text that has become certain with it: whole UTF-8 characters, none of a stop
+// string, perhaps empty. What is still held back at the end comes last, without a token.
+struct GeneratedPiece {
+    std::optional<Token> token;
+    std::string_view text; // valid during the call
+};
+using PieceCallback = std::function<bool(const GeneratedPiece &)>; // false cancels
+
+// The tokens of a text that is to be continued: with BOS where the vocabulary asks for one, never
+// with EOS. Control tokens written in the text are parsed.
+Result<std::vector<Token>> prompt_tokens(const Tokenizer &tokenizer, std::string_view text,
+                                         bool with_bos = true);
+
+// Continues `prompt`; what the session holds of it is not evaluated again. The texts of all pieces
+// together are Generation::text. session.cancel() ends with FinishReason::cancelled and what there
+// is.
 Result<Generation> generate(Session &session, std::span<const Token> prompt,
                             const GenerateOptions &options,
-                            const std::function<bool(std::string_view)> &on_text = nullptr);
+                            const PieceCallback &on_piece = nullptr);
 
 } // namespace realizar

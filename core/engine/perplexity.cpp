@@ -10,8 +10,10 @@ namespace {
 std::vector<std::string_view> split(std::string_view text, std::string_view separator) {
     std::vector<std::string_view> documents;
     const auto add = [&](std::string_view document) {
-        while (!document.empty() && document.front() == '\n') document.remove_prefix(1);
-        while (!document.empty() && document.back() == '\n') document.remove_suffix(1);
+        while (!document.empty() && document.front() == '\n')
+            document.remove_prefix(1);
+        while (!document.empty() && document.back() == '\n')
+            document.remove_suffix(1);
         if (!document.empty()) documents.push_back(document);
     };
     if (separator.empty()) return {text};

@@ -10,9 +10,9 @@
 namespace realizar {
 
 struct PerplexityOptions {
-    uint32_t chunk = 512;      // tokens per chunk, at least 2
-    uint32_t chunks = 0;       // at most; 0: all whole chunks
-    std::string separator;     // between documents; empty: the text is one document
+    uint32_t chunk = 512;  // tokens per chunk, at least 2
+    uint32_t chunks = 0;   // at most; 0: all whole chunks
+    std::string separator; // between documents; empty: the text is one document
     std::function<bool(uint32_t done, uint32_t total)> progress; // chunks; false cancels
 };
 

@@ -19,10 +19,11 @@ Session::~Session() {
 
 Status Session::check_room(size_t more) const {
     if (more <= engine_->context() - tokens_.size()) return {};
-    return make_error(Code::context_full, "context_full",
-                      "the context holds %u tokens: %zu are in it and %zu more do not fit (a larger "
-                      "context can be set when the model is loaded)",
-                      engine_->context(), tokens_.size(), more);
+    return make_error(
+        Code::context_full, "context_full",
+        "the context holds %u tokens: %zu are in it and %zu more do not fit (a larger "
+        "context can be set when the model is loaded)",
+        engine_->context(), tokens_.size(), more);
 }
 
 Status Session::append(std::span<const Token> tokens) { return append(tokens, nullptr); }
@@ -33,23 +34,24 @@ Status Session::append(std::span<const Token> tokens,
     const size_t vocabulary = engine_->config().vocabulary;
     const size_t most = row ? std::min(engine_->batch(), engine_->logit_rows()) : engine_->batch();
     for (size_t begin = 0; begin < tokens.size();) {
-        if (cancelled()) return make_error(Code::cancelled, "cancelled", "the request was cancelled");
+        if (cancelled())
+            return make_error(Code::cancelled, "cancelled", "the request was cancelled");
         const size_t count = std::min(most, tokens.size() - begin);
         const bool last = begin + count == tokens.size();
         rows_.clear();
         for (size_t i = 0; i < count; ++i)
-            rows_.push_back({tokens[begin + i], static_cast<uint32_t>(tokens_.size() + i), sequence_,
-                             row || (last && i + 1 == count)});
+            rows_.push_back({tokens[begin + i], static_cast<uint32_t>(tokens_.size() + i),
+                             sequence_, row || (last && i + 1 == count)});
         const size_t wanted = row ? count : size_t{last};
         std::vector<float> &out = row ? rows_logits_ : logits_;
+        logits_.clear(); // of an earlier token from here on
         out.resize(wanted * vocabulary);
         RZ_TRY(engine_->run(rows_, out));
         tokens_.insert(tokens_.end(), tokens.begin() + static_cast<ptrdiff_t>(begin),
                        tokens.begin() + static_cast<ptrdiff_t>(begin + count));
         for (size_t i = 0; row && i < count; ++i)
             row(begin + i, std::span(out).subspan(i * vocabulary, vocabulary));
-        if (row && last)
-            logits_.assign(out.end() - static_cast<ptrdiff_t>(vocabulary), out.end());
+        if (row && last) logits_.assign(out.end() - static_cast<ptrdiff_t>(vocabulary), out.end());
         begin += count;
     }
     return {};
@@ -59,6 +61,11 @@ Status Session::assign(std::span<const Token> tokens) {
     const auto [mine, theirs] = std::ranges::mismatch(tokens_, tokens);
     const auto same = static_cast<size_t>(theirs - tokens.begin());
     if (same == tokens.size() && same == tokens_.size() && !logits_.empty()) return {};
+    if (tokens.size() > engine_->context())
+        return make_error(Code::context_full, "context_full",
+                          "the context holds %u tokens, the text has %zu (a larger context can be "
+                          "set when the model is loaded)",
+                          engine_->context(), tokens.size());
     // At least one token must run so that there are logits.
     cut(same == tokens.size() && same > 0 ? same - 1 : same);
     return append(tokens.subspan(tokens_.size()));

@@ -24,12 +24,14 @@ class Session {
     std::span<const float> logits() const { return logits_; }
 
     // Evaluates tokens after those so far. Too many for the context: error context_full, and nothing
-    // has happened. On cancellation the tokens evaluated so far stay.
+    // has happened. On cancellation and other failures the tokens evaluated so far stay, and logits()
+    // is empty if there are any.
     Status append(std::span<const Token> tokens);
     // The same, handing the logits of every token to `row` (index into `tokens`).
     Status append(std::span<const Token> tokens,
                   const std::function<void(size_t index, std::span<const float>)> &row);
-    // Makes the session hold exactly `tokens` with logits(), evaluating as little as possible.
+    // Makes the session hold exactly `tokens` with logits(), evaluating as little as possible. Too
+    // many for the context: error context_full, and nothing has happened.
     Status assign(std::span<const Token> tokens);
     // Keeps the first `count` tokens; logits() is empty until the next append.
     void cut(size_t count);

@@ -36,7 +36,8 @@ class Reader {
         RZ_ASSIGN(const auto value, file_.get_string(prefix_ + name));
         return value ? std::string(*value) : fallback;
     }
-    Error bad(const std::string &name, const std::string &expected, const std::string &found) const {
+    Error bad(const std::string &name, const std::string &expected,
+              const std::string &found) const {
         return make_error(Code::malformed, "bad_hparam", "key '%s%s': expected %s, found %s",
                           prefix_.c_str(), name.c_str(), expected.c_str(), found.c_str());
     }
@@ -76,8 +77,8 @@ Result<RopeParams> read_rope(const Reader &reader, const ModelConfig &config, bo
         RZ_ASSIGN(rope.attention_factor, reader.positive_or("rope.scaling.attn_factor", 1.0f));
         RZ_ASSIGN(rope.beta_fast, reader.positive_or("rope.scaling.yarn_beta_fast", 32.0f));
         RZ_ASSIGN(rope.beta_slow, reader.positive_or("rope.scaling.yarn_beta_slow", 1.0f));
-        RZ_ASSIGN(rope.original_context,
-                  reader.size_or("rope.scaling.original_context_length", kMaxContext, config.context));
+        RZ_ASSIGN(rope.original_context, reader.size_or("rope.scaling.original_context_length",
+                                                        kMaxContext, config.context));
     } else if (type != "none") {
         return reader.bad("rope.scaling.type", "none, linear or yarn", "'" + printable(type) + "'");
     }

@@ -13,16 +13,16 @@ namespace realizar {
 // Sizes are in elements. Names follow the GGUF keys "<architecture>.<...>".
 struct ModelConfig {
     std::string architecture;
-    std::string name;             // general.name, perhaps empty
-    uint32_t layers = 0;          // block_count
-    uint32_t width = 0;           // embedding_length
-    uint32_t heads = 0;           // attention.head_count
-    uint32_t kv_heads = 0;        // attention.head_count_kv
-    uint32_t key_width = 0;       // per head, attention.key_length
-    uint32_t value_width = 0;     // per head, attention.value_length
-    uint32_t feed_forward = 0;    // feed_forward_length
-    uint32_t vocabulary = 0;      // rows of token_embd
-    uint32_t context = 0;         // context_length: positions that the model was trained for
+    std::string name;          // general.name, perhaps empty
+    uint32_t layers = 0;       // block_count
+    uint32_t width = 0;        // embedding_length
+    uint32_t heads = 0;        // attention.head_count
+    uint32_t kv_heads = 0;     // attention.head_count_kv
+    uint32_t key_width = 0;    // per head, attention.key_length
+    uint32_t value_width = 0;  // per head, attention.value_length
+    uint32_t feed_forward = 0; // feed_forward_length
+    uint32_t vocabulary = 0;   // rows of token_embd
+    uint32_t context = 0;      // context_length: positions that the model was trained for
     float norm_epsilon = 0;
     RopeParams rope;
 

@@ -45,7 +45,8 @@ TensorId StepBuilder::weight(const std::string &name, const Shape &shape, bool a
     }
     const auto index = static_cast<size_t>(tensor - file_.tensors().data());
     if (weights_[index] == kNoTensor)
-        weights_[index] = graph_.weight(name, as_f32 ? DType::F32 : tensor->dtype, shape, index + 1);
+        weights_[index] =
+            graph_.weight(name, as_f32 ? DType::F32 : tensor->dtype, shape, index + 1);
     return weights_[index];
 }
 
@@ -62,8 +63,7 @@ TensorId StepBuilder::optional_vector(const std::string &name, int64_t size) {
 }
 
 TensorId StepBuilder::linear(const std::string &name, TensorId x, int64_t rows) {
-    const TensorId y =
-        graph_.matmul(matrix(name + ".weight", rows, graph_.shape(x).inner()), x);
+    const TensorId y = graph_.matmul(matrix(name + ".weight", rows, graph_.shape(x).inner()), x);
     const TensorId bias = optional_vector(name + ".bias", rows);
     return bias == kNoTensor ? y : graph_.add(y, bias);
 }
@@ -80,15 +80,15 @@ TensorId StepBuilder::cached_attention(uint32_t layer, TensorId q, TensorId k, T
         return graph_.state(layer_name(layer, name), dtype, {shape_.cells, config_.kv_heads, width},
                             uint64_t{layer} * 2 + which + 1);
     };
-    const TensorId keys = graph_.kv_write(
-        cache("cache_k", shape_.key_type, config_.key_width, 0), k, cells_);
-    const TensorId values = graph_.kv_write(
-        cache("cache_v", shape_.value_type, config_.value_width, 1), v, cells_);
+    const TensorId keys =
+        graph_.kv_write(cache("cache_k", shape_.key_type, config_.key_width, 0), k, cells_);
+    const TensorId values =
+        graph_.kv_write(cache("cache_v", shape_.value_type, config_.value_width, 1), v, cells_);
     params.page_size = shape_.page_size;
     params.kv_symbol = RZ_SYMBOL_INDEX(kv_symbol_);
     const TensorId out = graph_.attention(q, keys, values, attention_, kNoTensor, params);
-    return graph_.reshape(out, {graph_.shape(q).dims[0],
-                                int64_t{config_.heads} * config_.value_width});
+    return graph_.reshape(out,
+                          {graph_.shape(q).dims[0], int64_t{config_.heads} * config_.value_width});
 }
 
 TensorId StepBuilder::logit_rows(TensorId hidden) { return graph_.get_rows(hidden, rows_); }

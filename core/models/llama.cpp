@@ -14,9 +14,9 @@ TensorId attention(StepBuilder &step, uint32_t layer, TensorId x, TensorId rope_
     const ModelConfig &c = step.config();
     const auto name = [&](const char *part) { return layer_name(layer, part); };
 
-    TensorId q = step.linear(name("attn_q"), x, c.query_size());  // [T, Hq*D]
-    TensorId k = step.linear(name("attn_k"), x, c.key_size());    // [T, Hk*D]
-    TensorId v = step.linear(name("attn_v"), x, c.value_size());  // [T, Hk*D]
+    TensorId q = step.linear(name("attn_q"), x, c.query_size()); // [T, Hq*D]
+    TensorId k = step.linear(name("attn_k"), x, c.key_size());   // [T, Hk*D]
+    TensorId v = step.linear(name("attn_v"), x, c.value_size()); // [T, Hk*D]
     q = g.rope(g.split_inner(q, c.key_width), step.positions(), rope_factors, c.rope);
     k = g.rope(g.split_inner(k, c.key_width), step.positions(), rope_factors, c.rope);
     v = g.split_inner(v, c.value_width);
@@ -48,7 +48,8 @@ TensorId build_llama(StepBuilder &step) {
     for (uint32_t layer = 0; layer < c.layers; ++layer) {
         const TensorId normed = step.rms_norm(layer_name(layer, "attn_norm"), x);
         x = g.add(x, attention(step, layer, normed, rope_factors));
-        if (layer + 1 == c.layers) x = step.logit_rows(x); // the rest only where it is wanted: [R, W]
+        if (layer + 1 == c.layers)
+            x = step.logit_rows(x); // the rest only where it is wanted: [R, W]
         x = g.add(x, feed_forward(step, layer, step.rms_norm(layer_name(layer, "ffn_norm"), x)));
     }
     return step.head(step.rms_norm("output_norm", x)); // [R, V]

@@ -18,12 +18,12 @@ namespace realizar {
 
 // Bounds that a step graph is built for.
 struct StepShape {
-    uint32_t max_tokens = 512;    // T
-    uint32_t max_logits = 1;      // R
-    uint32_t sequences = 1;       // S
-    uint32_t cells = 2048;        // C: KV cache rows of all sequences together
-    uint32_t page_size = 64;      // cells per page
-    uint32_t pages = 32;          // P: pages per sequence
+    uint32_t max_tokens = 512; // T
+    uint32_t max_logits = 1;   // R
+    uint32_t sequences = 1;    // S
+    uint32_t cells = 2048;     // C: KV cache rows of all sequences together
+    uint32_t page_size = 64;   // cells per page
+    uint32_t pages = 32;       // P: pages per sequence
     DType key_type = DType::F16;
     DType value_type = DType::F16;
 };
@@ -39,7 +39,12 @@ inline constexpr const char *kInputPages = "pages";
 inline constexpr const char *kInputLengths = "lengths";
 inline constexpr const char *kInputLogitRows = "logit_rows";
 inline constexpr const char *kOutputLogits = "logits";
-enum StepSymbol : uint32_t { kSymbolTokens = 0, kSymbolLogits = 1, kSymbolKv = 2, kStepSymbols = 3 };
+enum StepSymbol : uint32_t {
+    kSymbolTokens = 0,
+    kSymbolLogits = 1,
+    kSymbolKv = 2,
+    kStepSymbols = 3
+};
 
 // A file together with its architecture. Immutable; keeps the mapping alive.
 class ModelFile {

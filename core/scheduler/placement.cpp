@@ -56,19 +56,18 @@ Result<std::vector<PlacedRegion>> place(const Graph &graph, const std::vector<De
     for (size_t i = 0; i < count; ++i) {
         const char *op = op_name(graph.nodes()[i].op);
         if (choice[i] == devices.size())
-            return make_error(Code::unsupported, "not_on_device",
-                              "operator %s (node %zu) cannot run on %s%s", op, i,
-                              devices.empty() ? "any device" : devices[0]->label().c_str(),
-                              require_first ? ", and falling back was refused"
-                                            : " nor on any fallback");
+            return make_error(
+                Code::unsupported, "not_on_device", "operator %s (node %zu) cannot run on %s%s", op,
+                i, devices.empty() ? "any device" : devices[0]->label().c_str(),
+                require_first ? ", and falling back was refused" : " nor on any fallback");
         if (!regions.empty() && regions.back().device == choice[i]) {
             regions.back().end = i + 1;
             continue;
         }
         regions.push_back({i, i + 1, choice[i],
-                           choice[i] == 0 ? std::string("runs here by preference")
-                                          : std::string(op) + " cannot run on " +
-                                                devices[0]->label()});
+                           choice[i] == 0
+                               ? std::string("runs here by preference")
+                               : std::string(op) + " cannot run on " + devices[0]->label()});
     }
     return regions;
 }

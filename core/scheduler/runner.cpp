@@ -56,11 +56,11 @@ struct Runner::State {
     RunnerOptions options;
     std::vector<PlacedRegion> placement;
     // Members die from the bottom up, in the order that the ABI asks for.
-    std::vector<Timeline> timelines; // by device; empty where no region runs
-    std::vector<uint64_t> reached;   // by device: last value signalled
-    std::vector<Queue> queues;       // by device
-    std::map<TensorId, Buffer> states;  // by tensor of the whole graph
-    std::vector<LoadedWeights> weights; // by region
+    std::vector<Timeline> timelines;                    // by device; empty where no region runs
+    std::vector<uint64_t> reached;                      // by device: last value signalled
+    std::vector<Queue> queues;                          // by device
+    std::map<TensorId, Buffer> states;                  // by tensor of the whole graph
+    std::vector<LoadedWeights> weights;                 // by region
     std::map<TensorId, std::vector<std::byte>> carried; // values that pass between regions
     std::vector<Variant> variants;
     uint64_t state_bytes = 0;
@@ -154,6 +154,7 @@ Result<CompiledRegion> Runner::State::compile_region(size_t index, const Graph::
         const RegionTensor output =
             describe(part.graph.tensors()[local], part.original[local], local);
         region.outputs.push_back(output);
+        if (placement.size() == 1) continue; // the caller's memory takes it
         const int64_t rows = output.symbol == RZ_NONE ? 1 : whole.symbols()[output.symbol].max;
         auto &bytes = carried[output.original];
         bytes.resize(std::max(bytes.size(), output.fixed_bytes * static_cast<uint64_t>(rows)));
@@ -223,7 +224,12 @@ Status Runner::State::run_region(size_t index, CompiledRegion &region,
     submit.signals = &signal;
     submit.signal_count = 1;
     RZ_TRY(queues[device].submit(submit));
-    return timelines[device].wait(signal.value, std::numeric_limits<uint64_t>::max());
+    auto status = timelines[device].wait(signal.value, std::numeric_limits<uint64_t>::max());
+    if (status.ok()) return status;
+    // A failed timeline stays failed; the next step may fare better (memory, cancellation).
+    RZ_ASSIGN(timelines[device], Timeline::create(options.devices[device], 0));
+    reached[device] = 0;
+    return status;
 }
 
 Status Runner::step(size_t variant, std::span<const int64_t> symbols,

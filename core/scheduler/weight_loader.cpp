@@ -38,10 +38,10 @@ Status load_tensor(Weights &weights, const rz_tensor &tensor, const RunnerOption
     const Rows rows = rows_of(tensor);
     const uint64_t stored_row = row_bytes(source.dtype, rows.elements);
     if (source.bytes.size() != stored_row * rows.count)
-        return make_error(Code::internal, "weight_size", "weight '%s': expected %llu bytes, found %zu",
-                          tensor.name ? tensor.name : "?",
-                          static_cast<unsigned long long>(stored_row * rows.count),
-                          source.bytes.size());
+        return make_error(
+            Code::internal, "weight_size", "weight '%s': expected %llu bytes, found %zu",
+            tensor.name ? tensor.name : "?",
+            static_cast<unsigned long long>(stored_row * rows.count), source.bytes.size());
     const bool decode = static_cast<uint32_t>(source.dtype) != tensor.dtype;
     const uint64_t piece = std::max<uint64_t>(1, kPieceBytes / std::max<uint64_t>(1, stored_row));
     std::vector<float> decoded;
@@ -66,7 +66,8 @@ Status check_memory(const Device &device, const rz_weights_plan &plan) {
     if (free == 0 || plan.resident + plan.scratch <= free) return {};
     return make_error(Code::out_of_memory, "weights_too_large",
                       "%s: the weights need %.2f GiB, but only %.2f GiB are free",
-                      device.label().c_str(), static_cast<double>(plan.resident + plan.scratch) / (1u << 30),
+                      device.label().c_str(),
+                      static_cast<double>(plan.resident + plan.scratch) / (1u << 30),
                       static_cast<double>(free) / (1u << 30));
 }
 
@@ -77,7 +78,8 @@ uint64_t weight_source_bytes(const Graph &graph) {
     for (size_t i = 0; i < graph.tensors().size(); ++i) {
         if (!owns_weight(graph, i)) continue;
         const Rows rows = rows_of(graph.tensors()[i]);
-        total += row_bytes(static_cast<DType>(graph.tensors()[i].dtype), rows.elements) * rows.count;
+        total +=
+            row_bytes(static_cast<DType>(graph.tensors()[i].dtype), rows.elements) * rows.count;
     }
     return total;
 }
