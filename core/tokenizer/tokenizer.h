@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/common/result.h"
+#include "core/tokenizer/token.h"
 
 #include <cstdint>
 #include <memory>
@@ -19,8 +20,6 @@ namespace realizar {
 
 class GgufFile;
 class SpecialMatcher;
-
-using Token = int32_t;
 
 // As in tokenizer.ggml.token_type.
 enum class TokenType : int32_t {
