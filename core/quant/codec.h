@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/common/result.h"
+#include "core/quant/half.h"
 #include "core/tensor/dtype.h"
 
 #include <span>
@@ -15,22 +16,20 @@ struct Codec {
     void (*decode)(const std::byte *blocks, float *out, uint64_t elements);
     // nullptr for types that this build reads but does not write. `importance` (one weight per
     // element of the row, or nullptr) favours elements in the search for scales.
-    void (*encode)(const float *values, const float *importance, std::byte *blocks, uint64_t elements);
+    void (*encode)(const float *values, const float *importance, std::byte *blocks,
+                   uint64_t elements);
 };
 
-// nullptr for a type without codec (the integer types, and quantisations not read yet).
+// nullptr for a type that this build cannot read.
 const Codec *find_codec(DType dtype);
 
-float f16_to_f32(uint16_t half);
-uint16_t f32_to_f16(float value);   // round to nearest even, overflow to Inf, NaN stays NaN
-float bf16_to_f32(uint16_t half);
-uint16_t f32_to_bf16(float value);  // round to nearest even
+// Whole tensors by rows. Checks sizes; tags no_codec, row_not_block_multiple, size_mismatch.
+Status decode_rows(DType dtype, std::span<const std::byte> data, std::span<float> out,
+                   uint64_t row_elements);
+Status encode_rows(DType dtype, std::span<const float> values, std::span<std::byte> out,
+                   uint64_t row_elements);
 
-// Whole tensors by rows. Checks sizes.
-Status decode_rows(DType dtype, std::span<const std::byte> data, std::span<float> out, uint64_t row_elements);
-Status encode_rows(DType dtype, std::span<const float> values, std::span<std::byte> out, uint64_t row_elements);
-
-// First NaN or Inf among decoded values or scales; used by --check-tensors.
+// Whether no decoded value is NaN or Inf (an infinite scale shows as one); true without a codec.
 bool all_finite(DType dtype, std::span<const std::byte> data);
 
 } // namespace realizar
