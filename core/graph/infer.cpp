@@ -86,8 +86,7 @@ std::string shape_text(const Shape &shape) {
     std::string out = "[";
     for (uint32_t i = 0; i < shape.rank; ++i) {
         if (i > 0) out += ", ";
-        const std::string one = Shape{shape.dims[i]}.text();
-        out += shape.dims[i] == kAnyDim ? "*" : one.substr(1, one.size() - 2);
+        out += dim_text(shape.dims[i]);
     }
     return out + "]";
 }
@@ -116,6 +115,12 @@ Inferred infer_outputs(uint32_t op, uint32_t version, std::span<const rz_tensor 
     RZ_TRY(check_counts(*row, inputs));
     RZ_TRY(check_attributes(*row, attributes, attributes_size));
     return row->infer(OpCall{*row, inputs, attributes});
+}
+
+std::string dim_text(int64_t dim) {
+    if (dim == kAnyDim) return "*";
+    const std::string text = Shape{dim}.text();
+    return text.substr(1, text.size() - 2);
 }
 
 Shape OpCall::shape(size_t i) const { return tensor_shape(in(i)); }

@@ -38,7 +38,7 @@ Inferred infer_matmul(const OpCall &call) {
     if (weight.rank != 2 || weight.symbolic()) return call.bad_operand(0, "a fixed matrix [N, K]");
     RZ_TRY(call.expect_f32(1));
     if (weight.dims[1] != x.inner())
-        return call.bad_operand(0, "K = " + Shape{x.inner()}.text() + " as in x " + x.text());
+        return call.bad_operand(0, "K = " + dim_text(x.inner()) + " as in x " + x.text());
     x.dims[x.rank - 1] = weight.dims[0];
     return std::vector{make_output(RZ_DTYPE_F32, x)};
 }

@@ -61,6 +61,9 @@ struct OpCall {
 
 inline constexpr int64_t kAnyDim = INT64_MIN;
 
+// "512", "s0" or "*".
+std::string dim_text(int64_t dim);
+
 // The result with this type and shape.
 InferredOutput make_output(rz_dtype dtype, const Shape &shape);
 

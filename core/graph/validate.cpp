@@ -314,8 +314,8 @@ Status Validator::check_contract(uint32_t index, const rz_node &node) const {
         infer_outputs(node.op, node.version, inputs, node.attributes, node.attributes_size);
     if (!outputs) return std::move(outputs).error().within("node " + std::to_string(index));
     if (outputs->size() != node.output_count)
-        return bad_graph("node %u (%s): expected %zu outputs, found %u", index,
-                         op_name(node.op), outputs->size(), node.output_count);
+        return bad_graph("node %u (%s): expected %zu outputs, found %u", index, op_name(node.op),
+                         outputs->size(), node.output_count);
     for (uint32_t i = 0; i < node.output_count; ++i)
         RZ_TRY(check_output(index, node, i, (*outputs)[i]));
     if (node.op != RZ_OP_ATTENTION) return {};

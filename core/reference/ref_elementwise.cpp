@@ -37,22 +37,15 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double apply_unary(uint32_t kind, double x) {
     using std::numbers::pi, std::numbers::sqrt2;
     switch (kind) {
-    case RZ_UNARY_SILU:
-        return x * sigmoid(x);
+    case RZ_UNARY_SILU: return x * sigmoid(x);
     case RZ_UNARY_GELU:
         return 0.5 * x * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715 * x * x * x)));
-    case RZ_UNARY_GELU_ERF:
-        return 0.5 * x * (1 + std::erf(x / sqrt2));
-    case RZ_UNARY_GELU_QUICK:
-        return x * sigmoid(1.702 * x);
-    case RZ_UNARY_RELU:
-        return std::max(x, 0.0);
-    case RZ_UNARY_RELU_SQUARED:
-        return std::max(x, 0.0) * std::max(x, 0.0);
-    case RZ_UNARY_SIGMOID:
-        return sigmoid(x);
-    case RZ_UNARY_TANH:
-        return std::tanh(x);
+    case RZ_UNARY_GELU_ERF: return 0.5 * x * (1 + std::erf(x / sqrt2));
+    case RZ_UNARY_GELU_QUICK: return x * sigmoid(1.702 * x);
+    case RZ_UNARY_RELU: return std::max(x, 0.0);
+    case RZ_UNARY_RELU_SQUARED: return std::max(x, 0.0) * std::max(x, 0.0);
+    case RZ_UNARY_SIGMOID: return sigmoid(x);
+    case RZ_UNARY_TANH: return std::tanh(x);
     }
     return NAN; // shape inference refuses other kinds
 }

@@ -1,5 +1,7 @@
 #include "core/reference/execute.h"
 
+#include <exception>
+
 namespace realizar {
 namespace {
 
@@ -35,6 +37,18 @@ Status check_size(uint64_t expected, size_t found, const char *what) {
                       static_cast<unsigned long long>(expected), what, found);
 }
 
+// The caller's value of a tensor that no node makes has its size.
+Status check_leaf(const rz_graph &graph, uint32_t id, std::span<const int64_t> symbols,
+                  const RefValue &value) {
+    const rz_tensor &tensor = tensor_at(graph, id);
+    if (tensor.storage != id || tensor.role == RZ_ROLE_TEMP) return {};
+    const uint64_t elements = tensor_elements(tensor, resolve_dim(tensor.dims[0], symbols));
+    Status status = check_size(elements, value.data.size(), "elements");
+    if (status) return status;
+    return std::move(status).error().within(tensor.name != nullptr ? printable(tensor.name)
+                                                                   : "tensor");
+}
+
 } // namespace
 
 Result<RefValue> ref_from_bytes(rz_dtype dtype, std::span<const int64_t> dims,
@@ -63,18 +77,18 @@ Status ref_run(const rz_graph &graph, std::span<const int64_t> symbols,
     RZ_TRY(check_size(graph.tensor_count, values.size(), "values"));
     for (uint32_t i = 0; i < graph.node_count; ++i)
         RZ_TRY(ref_check_node(graph, i));
-    ref_resize_temps(graph, symbols, values);
-    std::vector<RefStorage> storages(graph.tensor_count);
-    for (uint32_t i = 0; i < graph.tensor_count; ++i) {
-        const rz_tensor &tensor = tensor_at(graph, i);
-        if (tensor.storage != i) continue;
-        const uint64_t elements = tensor_elements(tensor, resolve_dim(tensor.dims[0], symbols));
-        if (Status status = check_size(elements, values[i].data.size(), "elements"); !status)
-            return std::move(status).error().within(tensor.name != nullptr ? printable(tensor.name)
-                                                                           : "tensor");
-        storages[i].numbers = values[i].data.data();
+    for (uint32_t i = 0; i < graph.tensor_count; ++i)
+        RZ_TRY(check_leaf(graph, i, symbols, values[i]));
+    try {
+        ref_resize_temps(graph, symbols, values);
+        std::vector<RefStorage> storages(graph.tensor_count);
+        for (uint32_t i = 0; i < graph.tensor_count; ++i)
+            storages[i].numbers = values[i].data.data();
+        ref_execute(graph, symbols, storages);
+    } catch (const std::exception &) { // bad_alloc, or length_error beyond any memory
+        return make_error(Code::out_of_memory, "out_of_memory",
+                          "expected memory for every result of the graph, found too little");
     }
-    ref_execute(graph, symbols, storages);
     return {};
 }
 
