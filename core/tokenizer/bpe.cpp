@@ -65,15 +65,11 @@ std::vector<std::string> make_pieces(const Vocabulary &vocabulary, const ByteAlp
         switch (vocabulary.types[i]) {
         case TokenType::control:
         case TokenType::unknown:
-        case TokenType::user_defined:
-            pieces.push_back(text);
-            break;
+        case TokenType::user_defined: pieces.push_back(text); break;
         case TokenType::byte:
             pieces.emplace_back(1, static_cast<char>(byte_of_token(text).value_or(0)));
             break;
-        default:
-            pieces.push_back(alphabet.to_bytes(text));
-            break;
+        default: pieces.push_back(alphabet.to_bytes(text)); break;
         }
     }
     return pieces;

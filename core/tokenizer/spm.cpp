@@ -42,15 +42,11 @@ std::vector<std::string> make_pieces(const Vocabulary &vocabulary) {
         const std::string &text = vocabulary.tokens[i];
         switch (vocabulary.types[i]) {
         case TokenType::control:
-        case TokenType::unknown:
-            pieces.push_back(text);
-            break;
+        case TokenType::unknown: pieces.push_back(text); break;
         case TokenType::byte:
             pieces.emplace_back(1, static_cast<char>(byte_of_token(text).value_or(0)));
             break;
-        default:
-            pieces.push_back(spaces_unmarked(text));
-            break;
+        default: pieces.push_back(spaces_unmarked(text)); break;
         }
     }
     return pieces;
@@ -102,8 +98,7 @@ SpmTokenizer::SpmTokenizer(Vocabulary vocabulary, std::vector<std::string> piece
             words_span_spaces_ = words_span_spaces_ || spans_words(piece);
             break;
         }
-        default:
-            break; // atomic tokens are split off before, unused ones never come out
+        default: break; // atomic tokens are split off before, unused ones never come out
         }
     }
 }

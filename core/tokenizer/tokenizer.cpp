@@ -151,13 +151,9 @@ std::string_view Tokenizer::next_piece(Token token, bool special, bool &at_start
         if (!special) return {};
         at_start = true;
         return text;
-    case TokenType::unknown:
-        return special ? text : std::string_view();
-    case TokenType::user_defined:
-        at_start = true;
-        return text;
-    default:
-        break;
+    case TokenType::unknown: return special ? text : std::string_view();
+    case TokenType::user_defined: at_start = true; return text;
+    default: break;
     }
     if (text.empty()) return text;
     if (at_start && takes_prefix_off_ && text.front() == ' ') text.remove_prefix(1);

@@ -35,6 +35,14 @@ Error bad_vocab_count(const char *key, size_t expected, size_t found) {
                       found);
 }
 
+Status check_token_count(const Vocabulary &vocabulary) {
+    const size_t count = vocabulary.tokens.size();
+    if (count > 0 && count <= kMaxTokens) return {};
+    return make_error(Code::malformed, "bad_vocab",
+                      "tokenizer.ggml.tokens: expected 1 to %zu tokens, found %zu", kMaxTokens,
+                      count);
+}
+
 Status check_token(const Vocabulary &vocabulary, size_t i, size_t &special_bytes) {
     const std::string &text = vocabulary.tokens[i];
     if (text.size() > kMaxTokenBytes)
@@ -45,8 +53,7 @@ Status check_token(const Vocabulary &vocabulary, size_t i, size_t &special_bytes
     switch (vocabulary.types[i]) {
     case TokenType::undefined:
     case TokenType::normal:
-    case TokenType::unused:
-        return {};
+    case TokenType::unused: return {};
     case TokenType::unknown:
     case TokenType::control:
     case TokenType::user_defined:
@@ -165,11 +172,8 @@ std::optional<uint8_t> byte_of_token(std::string_view text) {
 }
 
 Status check_vocabulary(const Vocabulary &vocabulary) {
+    RZ_TRY(check_token_count(vocabulary));
     const size_t count = vocabulary.tokens.size();
-    if (count == 0 || count > kMaxTokens)
-        return make_error(Code::malformed, "bad_vocab",
-                          "tokenizer.ggml.tokens: expected 1 to %zu tokens, found %zu", kMaxTokens,
-                          count);
     if (!vocabulary.types.empty() && vocabulary.types.size() != count)
         return bad_vocab_count("tokenizer.ggml.token_type", count, vocabulary.types.size());
     if ((vocabulary.model == "llama" || !vocabulary.scores.empty()) &&
@@ -210,6 +214,7 @@ Result<Vocabulary> vocabulary_from_gguf(const GgufFile &file) {
         vocabulary.types.push_back(static_cast<TokenType>(types->integer(i)));
 
     RZ_TRY(check_charsmap(file));
+    RZ_TRY(check_token_count(vocabulary));
     RZ_TRY(read_special_ids(file, vocabulary));
     if (vocabulary.model == "llama") default_spm_ids(vocabulary);
     RZ_TRY(read_flags(file, vocabulary));

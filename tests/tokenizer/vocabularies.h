@@ -113,18 +113,10 @@ inline std::string random_text(std::mt19937_64 &random, size_t units, bool broke
     };
     for (size_t i = 0; i < units; ++i) {
         switch (below(broken ? 8 : 7)) {
-        case 0:
-            out.append(1 + below(4), ' ');
-            break;
-        case 1:
-            out.append(1 + below(3), "\n\t\r"[below(3)]);
-            break;
-        case 2:
-            out += static_cast<char>(below(0x80));
-            break; // control bytes and NUL too
-        case 3:
-            put(static_cast<uint32_t>(0x80 + below(0x700)));
-            break;
+        case 0: out.append(1 + below(4), ' '); break;
+        case 1: out.append(1 + below(3), "\n\t\r"[below(3)]); break;
+        case 2: out += static_cast<char>(below(0x80)); break; // control bytes and NUL too
+        case 3: put(static_cast<uint32_t>(0x80 + below(0x700))); break;
         case 4: {
             auto code = static_cast<uint32_t>(below(0x110000));
             if (code >= 0xD800 && code < 0xE000) code = 0x4E00;
@@ -132,9 +124,7 @@ inline std::string random_text(std::mt19937_64 &random, size_t units, bool broke
             put(code);
             break;
         }
-        case 7:
-            out += static_cast<char>(0x80 + below(0x80));
-            break;
+        case 7: out += static_cast<char>(0x80 + below(0x80)); break;
         default:
             for (uint64_t letters = 1 + below(9); letters > 0; --letters)
                 out += static_cast<char>('a' + below(26));
