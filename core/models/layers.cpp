@@ -75,10 +75,10 @@ TensorId StepBuilder::rms_norm(const std::string &name, TensorId x) {
 
 TensorId StepBuilder::cached_attention(uint32_t layer, TensorId q, TensorId k, TensorId v,
                                        AttentionParams params) {
-    // State keys: two per layer, stable for all graphs of the model.
+    // State keys: two per layer after those of the weights, the same in all graphs of the model.
     const auto cache = [&](const char *name, DType dtype, uint32_t width, uint64_t which) {
         return graph_.state(layer_name(layer, name), dtype, {shape_.cells, config_.kv_heads, width},
-                            uint64_t{layer} * 2 + which + 1);
+                            file_.tensors().size() + 1 + uint64_t{layer} * 2 + which);
     };
     const TensorId keys =
         graph_.kv_write(cache("cache_k", shape_.key_type, config_.key_width, 0), k, cells_);

@@ -1,0 +1,192 @@
+#include "tools/realizar/options.h"
+
+#include "models/builtin.h"
+#include "tools/realizar/interrupt.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace realizar::cli {
+namespace {
+
+constexpr uint32_t kDefaultBatch = 512;
+
+uint32_t batch_rows(const ModelOptions &options) {
+    if (options.batch && options.ubatch) return std::min(*options.batch, *options.ubatch);
+    return options.batch.value_or(options.ubatch.value_or(kDefaultBatch));
+}
+
+void print_choice(const DeviceChoice &choice, const BackendOptions &options) {
+    for (const std::string &note : choice.notes)
+        print_note("passed over: " + note);
+    const std::string first = choice.devices.front()->label();
+    if (options.device.backend == "auto" && options.device.device.empty() &&
+        first.starts_with("reference:"))
+        print_note("no other backend is ready, so the reference computes: correct but very slow "
+                   "(see 'realizar plugins')");
+    if (!options.verbose) return;
+    for (const DevicePtr &device : choice.devices)
+        print_note("device " + device->label() + ": " + printable(device->info().name) + ", " +
+                   printable(device->info().isa));
+}
+
+void print_loaded(const LoadedModel &loaded) {
+    const Engine &engine = *loaded.engine;
+    const Runner &runner = engine.runner();
+    for (const std::string &line : runner.describe_placement())
+        print_note(line);
+    print_note("memory: weights " + bytes_text(runner.weight_bytes()) + " of their own and " +
+               bytes_text(runner.aliased_bytes()) + " read in place, KV cache " +
+               bytes_text(runner.state_bytes()) + ", plugins " +
+               bytes_text(loaded.backends->host().allocated()));
+    print_note("context " + std::to_string(engine.context()) + " tokens, " +
+               std::to_string(engine.batch()) + " per step, " +
+               std::to_string(loaded.backends->host().threads()) + " threads");
+}
+
+} // namespace
+
+void add_plugin_path_option(CLI::App &command, BackendOptions &options) {
+    command
+        .add_option(
+            "--plugin-path", options.plugin_path,
+            "look for plugins in this absolute folder (repeatable; replaces the default ones)")
+        ->type_name("FOLDER")
+        ->allow_extra_args(false);
+}
+
+void add_threads_option(CLI::App &command, BackendOptions &options) {
+    command.add_option("-t,--threads", options.threads, "compute threads (default: all cores)")
+        ->check(CLI::Range(1u, 4096u));
+}
+
+void add_verbose_option(CLI::App &command, BackendOptions &options) {
+    command.add_flag("-v,--verbose", options.verbose, "say more on standard error");
+}
+
+void add_model_option(CLI::App &command, std::string &model) {
+    command.add_option("-m,--model", model, "GGUF file (default: the built-in model)")
+        ->type_name("FILE");
+}
+
+void add_engine_options(CLI::App &command, ModelOptions &options) {
+    add_model_option(command, options.model);
+    command
+        .add_option("--backend", options.device.backend,
+                    "auto, reference, or the id of a plugin (see 'realizar plugins')")
+        ->type_name("ID")
+        ->capture_default_str();
+    command.add_option("--device", options.device.device, "device of the backend, by id or number")
+        ->type_name("ID");
+    command.add_flag("--require-device", options.device.require,
+                     "fail instead of running a part elsewhere");
+    add_plugin_path_option(command, options);
+    add_threads_option(command, options);
+    command
+        .add_option("-c,--ctx-size", options.context,
+                    "context in tokens (default: the model's, at most 4096)")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("-b,--batch-size", options.batch, "prompt tokens per step (default: 512)");
+    command.add_option("--ubatch-size", options.ubatch,
+                       "the same (-ub); if both are given, the smaller one counts");
+    const CLI::IsMember types({"f16", "f32", "q8_0"}, CLI::ignore_case);
+    command.add_option("--cache-type-k", options.key_type, "type of cached keys (-ctk)")
+        ->check(types)
+        ->capture_default_str();
+    command.add_option("--cache-type-v", options.value_type, "type of cached values (-ctv)")
+        ->check(types)
+        ->capture_default_str();
+    command.add_flag("--check-tensors", options.check_tensors,
+                     "look for NaN and Inf in all weights before the start");
+    add_verbose_option(command, options);
+}
+
+Result<std::unique_ptr<Backends>> open_backends(const BackendOptions &options) {
+    BackendsOptions open;
+    open.registry = default_registry_options();
+    if (!options.plugin_path.empty())
+        open.registry.folders.assign(options.plugin_path.begin(), options.plugin_path.end());
+    open.host.threads = options.threads;
+    open.host.cache_folder = open.registry.probe_cache.parent_path();
+    const uint32_t least = options.verbose ? RZ_LOG_INFO : RZ_LOG_WARNING;
+    open.host.log = [least](uint32_t level, const std::string &plugin, const std::string &message) {
+        if (level >= least) print_note(plugin + ": " + printable(message, 500));
+    };
+    return Backends::open(std::move(open));
+}
+
+Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path) {
+    if (!path.empty()) return GgufFile::open(path);
+    const BuiltinModel model = builtin_model();
+    if (model.bytes.empty())
+        return make_error(Code::invalid_argument, "no_builtin_model",
+                          "this build has no built-in model: expected a file with -m");
+    return GgufFile::parse(model.bytes, std::string(model.name) + " (built in)");
+}
+
+Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows) {
+    const Stopwatch watch;
+    LoadedModel loaded;
+    RZ_ASSIGN(auto file, open_model(options.model));
+    RZ_ASSIGN(loaded.backends, open_backends(options));
+    Interrupt::watch(&loaded.backends->host());
+    RZ_ASSIGN(DeviceChoice choice, loaded.backends->choose(options.device));
+    print_choice(choice, options);
+
+    EngineOptions engine;
+    engine.devices = std::move(choice.devices);
+    engine.require_first = options.device.require;
+    engine.context = options.context;
+    engine.batch = batch_rows(options);
+    engine.logit_rows = std::min(logit_rows, std::max(engine.batch, 1u));
+    engine.key_type = *dtype_from_name(options.key_type);
+    engine.value_type = *dtype_from_name(options.value_type);
+    engine.check_tensors = options.check_tensors;
+    Progress progress("loading");
+    engine.progress = [&](uint64_t done, uint64_t total) { return progress.show(done, total); };
+    RZ_ASSIGN(loaded.engine, Engine::load(std::move(file), engine));
+    progress.clear();
+    loaded.load_ms = watch.milliseconds();
+    if (options.verbose) print_loaded(loaded);
+    return loaded;
+}
+
+Json placement_json(const Runner &runner) {
+    Json list = Json::array();
+    for (const PlacedRegion &region : runner.placement())
+        list.push_back({{"device", runner.devices()[region.device]->label()},
+                        {"nodes", {region.begin, region.end - 1}},
+                        {"reason", region.reason}});
+    return list;
+}
+
+Result<std::string> read_text(const std::string &path) {
+    const auto failed = [&](const char *tag, const char *what) {
+        return make_error(Code::io, tag, "%s: %s: %s", printable(path, 200).c_str(), what,
+                          std::strerror(errno));
+    };
+    const bool standard = path == "-";
+    const std::unique_ptr<std::FILE, int (*)(std::FILE *)> opened(
+        standard ? nullptr : std::fopen(path.c_str(), "rb"), std::fclose);
+    if (!standard && !opened) return failed("open_failed", "cannot be opened");
+    std::FILE *file = standard ? stdin : opened.get();
+    std::string text;
+    char piece[1 << 16];
+    while (const size_t count = std::fread(piece, 1, sizeof piece, file)) {
+        text.append(piece, count);
+        if (text.size() > Tokenizer::kMaxTextBytes)
+            return make_error(Code::invalid_argument, "text_too_long",
+                              "%s: expected at most %zu bytes of text",
+                              printable(path, 200).c_str(), Tokenizer::kMaxTextBytes);
+    }
+    if (std::ferror(file)) {
+        if (Interrupt::requested())
+            return make_error(Code::cancelled, "cancelled", "reading was cancelled");
+        return failed("read_failed", "cannot be read");
+    }
+    return text;
+}
+
+} // namespace realizar::cli

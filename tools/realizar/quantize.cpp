@@ -1,0 +1,76 @@
+// realizar quantize: a model file with other element types.
+#include "tools/realizar/commands.h"
+#include "tools/realizar/writing.h"
+
+#include <cstdio>
+#include <memory>
+
+namespace realizar::cli {
+namespace {
+
+constexpr const char *kFooter = R"(Examples:
+  realizar quantize model-f16.gguf model-q8_0.gguf Q8_0
+  realizar quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M --verbose)";
+
+struct Options : BackendOptions {
+    std::string in, out, type;
+};
+
+std::string target_names() {
+    std::string names;
+    for (const QuantizeTarget &target : quantize_targets())
+        names += (names.empty() ? "" : ", ") + std::string(target.name);
+    return names;
+}
+
+void print_tensor(const QuantizedTensor &tensor) {
+    std::string line = printable(tensor.name) + ": " + dtype_info(tensor.from).name + " -> " +
+                       dtype_info(tensor.to).name + ", " + bytes_text(tensor.bytes);
+    if (tensor.to != tensor.wanted)
+        line += std::string(" (its rows do not fit the blocks of ") +
+                dtype_info(tensor.wanted).name + ")";
+    print_note(line);
+}
+
+Status run(const Options &options) {
+    const QuantizeTarget *target = find_quantize_target(options.type);
+    if (!target)
+        return make_error(Code::invalid_argument, "bad_option",
+                          "type: expected one of %s, found '%s'", target_names().c_str(),
+                          printable(options.type).c_str());
+    RZ_TRY(check_output(options.in, options.out));
+    RZ_ASSIGN(const auto file, GgufFile::open(options.in));
+    RZ_ASSIGN(const auto backends, open_backends(options));
+
+    Progress progress("quantizing");
+    uint64_t bytes = 0;
+    QuantizeOptions quantize;
+    quantize.parallel_for = lent_threads(*backends);
+    quantize.on_tensor = [&](const QuantizedTensor &tensor) {
+        bytes += tensor.bytes;
+        if (options.verbose) print_tensor(tensor);
+        progress.show(tensor.index + 1, tensor.count);
+    };
+    RZ_TRY(quantize_model(*file, options.out, *target, quantize));
+    progress.clear();
+    print_note(options.out + ": " + target->name + ", tensors " + bytes_text(bytes) + " (was " +
+               bytes_text(file->size()) + ")");
+    return {};
+}
+
+} // namespace
+
+void add_quantize(CLI::App &app, Action &action) {
+    CLI::App *command = app.add_subcommand("quantize", "write a model with other element types");
+    command->footer(kFooter);
+    auto options = std::make_shared<Options>();
+    command->add_option("IN", options->in, "GGUF file")->required();
+    command->add_option("OUT", options->out, "file to write")->required();
+    command->add_option("TYPE", options->type, "one of " + target_names())->required();
+    add_threads_option(*command, *options);
+    add_plugin_path_option(*command, *options);
+    add_verbose_option(*command, *options);
+    command->callback([=, &action] { action = [=] { return run(*options); }; });
+}
+
+} // namespace realizar::cli
