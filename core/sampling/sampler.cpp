@@ -1,6 +1,8 @@
 #include "core/sampling/sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <limits>
@@ -13,19 +15,28 @@ namespace {
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 constexpr int32_t kMaxWindow = 1 << 20;
 
+// 1 / n!
+constexpr auto kExpTerms = [] {
+    std::array<double, 14> terms{1.0};
+    double factorial = 1.0; // exact: 13! < 2^53
+    for (size_t n = 1; n < terms.size(); ++n)
+        terms[n] = 1.0 / (factorial *= static_cast<double>(n));
+    return terms;
+}();
+
 // e^x for x <= 0, correct to 2 ulp; below -50 it is 0, since what 2^20 such weights would add to a
 // best one of 1 is less than the rounding of the sum. Not std::exp, whose last bits differ between
 // C libraries. Cody-Waite reduction x = k ln 2 + r, |r| <= ln 2 / 2, and the Taylor sum to r^13,
 // whose remainder is under 5e-18.
 double exp_negative(double x) {
     if (!(x > -50.0)) return 0.0;
-    const double k = std::floor(x * 1.44269504088896340736 + 0.5);
+    const auto k = static_cast<int>(x * 1.44269504088896340736 - 0.5); // to nearest, x is negative
     // High and low part of ln 2; the first has 21 zero bits at its end, so k times it is exact.
     const double r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    double sum = 1.0;
-    for (int n = 13; n > 0; --n)
-        sum = 1.0 + sum * r / n;
-    return std::ldexp(sum, static_cast<int>(k));
+    double sum = kExpTerms.back();
+    for (size_t n = kExpTerms.size() - 1; n-- > 0;)
+        sum = sum * r + kExpTerms[n];
+    return sum * std::bit_cast<double>(static_cast<uint64_t>(1023 + k) << 52); // 2^k
 }
 
 float sanitised(float logit) { return std::isnan(logit) ? kForbidden : std::min(logit, FLT_MAX); }

@@ -135,7 +135,7 @@ Result<const PretokenizerRow *> find_pretokenizer(std::string_view name) {
 
 struct Pretokenizer::Pattern {
     struct Free {
-        void operator()(pcre2_code *code) const { pcre2_code_free(code); }
+        void operator()(pcre2_code *compiled) const { pcre2_code_free(compiled); }
     };
     std::unique_ptr<pcre2_code, Free> code;
 };
