@@ -15,29 +15,18 @@ template <class Visit>
 auto with_scalar(GgufType type, Visit visit) {
     switch (type) {
     case GgufType::u8:
-    case GgufType::boolean:
-        return visit(uint8_t{});
-    case GgufType::i8:
-        return visit(int8_t{});
-    case GgufType::u16:
-        return visit(uint16_t{});
-    case GgufType::i16:
-        return visit(int16_t{});
-    case GgufType::u32:
-        return visit(uint32_t{});
-    case GgufType::i32:
-        return visit(int32_t{});
-    case GgufType::u64:
-        return visit(uint64_t{});
-    case GgufType::i64:
-        return visit(int64_t{});
-    case GgufType::f32:
-        return visit(float{});
-    case GgufType::f64:
-        return visit(double{});
+    case GgufType::boolean: return visit(uint8_t{});
+    case GgufType::i8: return visit(int8_t{});
+    case GgufType::u16: return visit(uint16_t{});
+    case GgufType::i16: return visit(int16_t{});
+    case GgufType::u32: return visit(uint32_t{});
+    case GgufType::i32: return visit(int32_t{});
+    case GgufType::u64: return visit(uint64_t{});
+    case GgufType::i64: return visit(int64_t{});
+    case GgufType::f32: return visit(float{});
+    case GgufType::f64: return visit(double{});
     case GgufType::string:
-    case GgufType::array:
-        break;
+    case GgufType::array: break;
     }
     return decltype(visit(uint8_t{})){};
 }

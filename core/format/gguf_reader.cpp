@@ -232,32 +232,19 @@ Status Parser::read_bool(GgufValue &value) {
 
 Status Parser::read_value(GgufType type, GgufValue &value) {
     switch (type) {
-    case GgufType::u8:
-        return read_scalar<uint8_t, uint64_t>(value);
-    case GgufType::u16:
-        return read_scalar<uint16_t, uint64_t>(value);
-    case GgufType::u32:
-        return read_scalar<uint32_t, uint64_t>(value);
-    case GgufType::u64:
-        return read_scalar<uint64_t, uint64_t>(value);
-    case GgufType::i8:
-        return read_scalar<int8_t, int64_t>(value);
-    case GgufType::i16:
-        return read_scalar<int16_t, int64_t>(value);
-    case GgufType::i32:
-        return read_scalar<int32_t, int64_t>(value);
-    case GgufType::i64:
-        return read_scalar<int64_t, int64_t>(value);
-    case GgufType::f32:
-        return read_scalar<float, double>(value);
-    case GgufType::f64:
-        return read_scalar<double, double>(value);
-    case GgufType::boolean:
-        return read_bool(value);
-    case GgufType::string:
-        return read_string(value.emplace<std::string_view>(), "truncated_kv");
-    case GgufType::array:
-        return read_array(value.emplace<GgufArray>());
+    case GgufType::u8: return read_scalar<uint8_t, uint64_t>(value);
+    case GgufType::u16: return read_scalar<uint16_t, uint64_t>(value);
+    case GgufType::u32: return read_scalar<uint32_t, uint64_t>(value);
+    case GgufType::u64: return read_scalar<uint64_t, uint64_t>(value);
+    case GgufType::i8: return read_scalar<int8_t, int64_t>(value);
+    case GgufType::i16: return read_scalar<int16_t, int64_t>(value);
+    case GgufType::i32: return read_scalar<int32_t, int64_t>(value);
+    case GgufType::i64: return read_scalar<int64_t, int64_t>(value);
+    case GgufType::f32: return read_scalar<float, double>(value);
+    case GgufType::f64: return read_scalar<double, double>(value);
+    case GgufType::boolean: return read_bool(value);
+    case GgufType::string: return read_string(value.emplace<std::string_view>(), "truncated_kv");
+    case GgufType::array: return read_array(value.emplace<GgufArray>());
     }
     return fail("bad_value_type", at_ - 4, "expected a value type of 0 to 12, found %" PRIu32,
                 static_cast<uint32_t>(type));

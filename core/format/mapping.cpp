@@ -115,4 +115,16 @@ void FileMapping::drop_pages(std::span<const std::byte> span) const {
     if (first < last) ::madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
 }
 
+Result<std::string> read_small_file(const std::filesystem::path &path, uint64_t limit) {
+    RZ_ASSIGN(const FileMapping mapping, FileMapping::open(path));
+    const std::span<const std::byte> bytes = mapping.bytes();
+    if (bytes.size() > limit)
+        return make_error(Code::malformed, "file_too_large",
+                          "%s: expected at most %" PRIu64 " bytes, found %zu",
+                          printable(path.native(), 4096).c_str(), limit, bytes.size());
+    std::string text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+    RZ_TRY(mapping.verify_unchanged());
+    return text;
+}
+
 } // namespace realizar

@@ -46,4 +46,7 @@ class FileMapping {
     int64_t modified_ns_ = 0;
 };
 
+// A regular file of at most `limit` bytes, copied. Tags as FileMapping::open().
+Result<std::string> read_small_file(const std::filesystem::path &path, uint64_t limit);
+
 } // namespace realizar
