@@ -1,0 +1,16 @@
+# Every struct of backend.h must be in layout.inc:
+#   cmake -DHEADER=.../backend.h -DLAYOUT=.../layout.inc -P check_layout_complete.cmake
+file(READ ${HEADER} header)
+file(READ ${LAYOUT} layout)
+string(REGEX MATCHALL "typedef struct rz_[a-z_]+ {" structs "${header}")
+list(LENGTH structs count)
+if(count LESS 30)
+  message(FATAL_ERROR "expected at least 30 structs in ${HEADER}, found ${count}")
+endif()
+foreach(struct ${structs})
+  string(REGEX REPLACE "typedef struct (rz_[a-z_]+) {" "\\1" name "${struct}")
+  string(FIND "${layout}" "LAST(${name}, " position)
+  if(position EQUAL -1)
+    message(FATAL_ERROR "expected a LAST row for struct ${name} in ${LAYOUT}, found none")
+  endif()
+endforeach()
