@@ -15,6 +15,8 @@ void require(bool condition) {
     if (!condition) std::abort();
 }
 
+bool is_utf8(const std::string &text) { return valid_utf8_prefix(text) == text.size(); }
+
 Token add(Vocabulary &vocabulary, std::string text, TokenType type) {
     vocabulary.tokens.push_back(std::move(text));
     vocabulary.types.push_back(type);
@@ -92,12 +94,9 @@ void check_text(const std::shared_ptr<const Tokenizer> &tokenizer, std::string_v
         if (!parse_special || expected.find("<unk>") == expected.npos)
             require(tokenizer->decode(*tokens, true) == expected);
         StreamDecoder stream(tokenizer);
-        std::string shown;
-        for (const Token token : *tokens) {
-            const std::string part = stream.push(token);
-            require(valid_utf8_prefix(part) == part.size());
-        }
-        require(valid_utf8_prefix(stream.finish()) == stream.finish().size());
+        for (const Token token : *tokens)
+            require(is_utf8(stream.push(token)));
+        require(is_utf8(stream.finish()));
     }
 }
 
