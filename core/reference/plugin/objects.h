@@ -59,7 +59,7 @@ struct Program {
 // The bytes of an INPUT, STATE or output: a bound buffer's, or the instance's own.
 struct Slot {
     std::byte *bound = nullptr;
-    std::vector<std::byte> own; // as large as the largest submission so far needed
+    HostMemory own; // as large as the largest submission so far needed
 };
 
 struct Instance {

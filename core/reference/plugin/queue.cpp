@@ -116,21 +116,18 @@ class Check {
     rz_error *err_;
 };
 
-// The bytes of an input, state or output at this submission.
-std::byte *slot_bytes(Slot &slot, uint64_t size) {
-    if (slot.bound != nullptr) return slot.bound;
-    if (slot.own.size() < size) slot.own.resize(size);
-    return slot.own.data();
-}
-
 void execute(Instance &instance, const rz_submit &submit) {
     const Program &program = *instance.program;
     const rz_graph graph = program.graph.view();
     const std::span<const int64_t> symbols(submit.symbols, submit.symbol_count);
     const std::lock_guard lock(instance.running);
     Counters &counters = program.device->counters;
+    // The bytes of an input, state or output at this submission.
     const auto bytes_of = [&](TensorId id) {
-        return slot_bytes(instance.slots[id], tensor_bytes(tensor_at(graph, id), symbols));
+        Slot &slot = instance.slots[id];
+        if (slot.bound != nullptr) return slot.bound;
+        slot.own.grow(*program.device->host, counters, tensor_bytes(tensor_at(graph, id), symbols));
+        return slot.own.data();
     };
 
     for (uint32_t i = 0; i < submit.update_count; ++i) {

@@ -60,6 +60,13 @@ HostMemory::~HostMemory() {
     counters_->memory_used -= size_;
 }
 
+void HostMemory::grow(const rz_host &host, Counters &counters, uint64_t size) {
+    if (size <= size_) return;
+    HostMemory larger(host, counters, size);
+    if (size_ > 0) std::memcpy(larger.data_, data_, size_);
+    swap(larger);
+}
+
 void HostMemory::swap(HostMemory &other) noexcept {
     std::swap(host_, other.host_);
     std::swap(counters_, other.counters_);

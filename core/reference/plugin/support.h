@@ -91,6 +91,8 @@ class HostMemory {
         swap(other);
         return *this;
     }
+    // At least this many bytes; what was there stays, what is new is zero.
+    void grow(const rz_host &host, Counters &counters, uint64_t size);
     std::byte *data() const { return data_; }
     uint64_t size() const { return size_; }
 
