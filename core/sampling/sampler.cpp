@@ -189,6 +189,7 @@ void Sampler::take_candidates() {
     candidates_.clear();
     const size_t kept = params_.top_k > 0 ? static_cast<size_t>(params_.top_k) : logits_.size();
     const bool some = kept < logits_.size();
+    candidates_.reserve(std::min(kept, logits_.size()));
     for (size_t i = 0; i < logits_.size(); ++i) {
         const Candidate candidate{logits_[i], static_cast<Token>(i)};
         if (candidate.logit == kForbidden) continue;
@@ -207,6 +208,7 @@ void Sampler::take_candidates() {
 
 Token Sampler::sample(std::span<const float> values, std::span<const Token> ids) {
     candidates_.clear();
+    candidates_.reserve(values.size());
     Token lowest = std::numeric_limits<Token>::max();
     for (size_t i = 0; i < std::min(values.size(), ids.size()); ++i) {
         if (ids[i] < 0 || static_cast<size_t>(ids[i]) >= vocabulary_size_) continue;
@@ -235,6 +237,9 @@ float Sampler::biased(float logit, Token token) const {
 }
 
 Token Sampler::choose() {
+    // However many each step keeps, the next call finds room for as many as can come.
+    ranked_.reserve(candidates_.capacity());
+    weights_.reserve(candidates_.capacity());
     const float best = std::ranges::min_element(candidates_, better)->logit;
     if (params_.top_p < 1) keep_top_p(best);
     if (params_.min_p > 0) keep_min_p(best);
