@@ -1,0 +1,127 @@
+// Between floats and the other element types: rows of tables, caches and activations.
+#pragma once
+
+namespace realizar::cpu::RZ_CPU_ISA {
+
+struct Float32 {
+    static constexpr int kBytes = 4;
+    static inline F load(const uint8_t *p) {
+        return RZ_CPU_ISA::load(reinterpret_cast<const float *>(p));
+    }
+};
+struct Float16 {
+    static constexpr int kBytes = 2;
+    static inline F load(const uint8_t *p) {
+        return load_f16(reinterpret_cast<const uint16_t *>(p));
+    }
+};
+struct BFloat16 {
+    static constexpr int kBytes = 2;
+    static inline F load(const uint8_t *p) {
+        return load_bf16(reinterpret_cast<const uint16_t *>(p));
+    }
+};
+
+// n < kLanes elements of a float type, zeros behind.
+template <class T>
+static inline F load_tail(const uint8_t *p, uint64_t n) {
+    uint8_t copy[4 * kLanes] = {};
+    memcpy(copy, p, n * T::kBytes);
+    return T::load(copy);
+}
+
+template <class T>
+static void decode_float(const uint8_t *x, float *y, uint64_t n) {
+    for_vectors(n, [&](uint64_t i, uint64_t c) {
+        const uint8_t *p = x + i * T::kBytes;
+        store_some(y + i, c == kLanes ? T::load(p) : load_tail<T>(p, c), c);
+    });
+}
+
+template <class T>
+static void decode_blocks(const uint8_t *x, float *y, uint64_t n) {
+    constexpr int groups = T::kElements / 32, per_group = 32 / T::kGroup;
+    for (uint64_t b = 0; b < n / T::kElements; ++b) {
+        B32 bytes[groups];
+        float scales[groups * per_group], mins[groups];
+        T::unpack(x + b * T::kBytes, bytes, scales, mins);
+        for (int g = 0; g < groups; ++g) {
+            uint8_t raw[32];
+            b32_store(raw, bytes[g]);
+            float *out = y + b * T::kElements + 32 * g;
+            for (int i = 0; i < 32; ++i) {
+                const int value = T::kWide ? static_cast<int8_t>(raw[i]) : raw[i] - T::kOffset;
+                out[i] = static_cast<float>(value) * scales[g * per_group + i / T::kGroup];
+                if (T::kMins) out[i] -= mins[g];
+            }
+        }
+    }
+}
+
+template <class Store>
+static inline void encode_half(const float *x, uint16_t *y, uint64_t n, Store store_half) {
+    for_vectors(n, [&](uint64_t i, uint64_t c) {
+        if (c == kLanes) return store_half(y + i, load(x + i));
+        uint16_t lanes[kLanes];
+        store_half(lanes, load_n(x + i, c));
+        memcpy(y + i, lanes, c * 2);
+    });
+}
+static void encode_f16(const float *x, uint16_t *y, uint64_t n) {
+    count_call();
+    encode_half(x, y, n, [](uint16_t *p, F a) { store_f16(p, a); });
+}
+static void encode_bf16(const float *x, uint16_t *y, uint64_t n) {
+    count_call();
+    encode_half(x, y, n, [](uint16_t *p, F a) { store_bf16(p, a); });
+}
+
+constexpr int kPer32 = 32 / kLanes;
+
+// 32 floats to bytes in -127..127 (NaN counts as -127); returns the scale max|x| / 127.
+static inline float quantize32(const float *x, int8_t *q, F *rounded) {
+    F top = zero();
+    for (int i = 0; i < kPer32; ++i)
+        top = max(abs(load(x + i * kLanes)), top);
+    const float d = reduce_max(top) / 127.0f;
+    const F inverse = set1(d != 0.0f ? 1.0f / d : 0.0f);
+    for (int i = 0; i < kPer32; ++i) {
+        const F v = round(load(x + i * kLanes) * inverse);
+        rounded[i] = min(max(v, set1(-127.0f)), set1(127.0f));
+        store_i8(q + i * kLanes, rounded[i]);
+    }
+    return d;
+}
+
+static void encode_q8_0(const float *x, uint8_t *y, uint64_t n) {
+    count_call();
+    for (uint64_t b = 0; b < n / 32; ++b) {
+        F rounded[kPer32];
+        const uint16_t d = float_to_half(
+            quantize32(x + 32 * b, reinterpret_cast<int8_t *>(y + 34 * b + 2), rounded));
+        memcpy(y + 34 * b, &d, 2);
+    }
+}
+
+static void quantize(const float *x, uint8_t *row, uint64_t k) {
+    count_call();
+    int8_t *q = reinterpret_cast<int8_t *>(row);
+    float *d = reinterpret_cast<float *>(row + k);
+    float *ds = d + k / 32;
+    int16_t *sums = reinterpret_cast<int16_t *>(ds + k / 32);
+    for (uint64_t b = 0; b < k / 32; ++b) {
+        F rounded[kPer32];
+        d[b] = quantize32(x + 32 * b, q + 32 * b, rounded);
+        float half[2];
+        for (int h = 0; h < 2; ++h) {
+            F total = zero();
+            for (int i = 0; i < kPer32 / 2; ++i)
+                total = total + rounded[h * kPer32 / 2 + i];
+            half[h] = reduce_add(total);
+            sums[2 * b + static_cast<uint64_t>(h)] = static_cast<int16_t>(half[h]);
+        }
+        ds[b] = d[b] * (half[0] + half[1]);
+    }
+}
+
+} // namespace realizar::cpu::RZ_CPU_ISA

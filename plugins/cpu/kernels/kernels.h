@@ -1,0 +1,141 @@
+// The kernels of the CPU backend as a table of functions: one table per instruction set.
+//
+// Each kernel is written once (the other headers of this folder) against simd.h and compiled by
+// isa_scalar.cpp, isa_avx2.cpp and isa_avx512.cpp with their own compiler flags. Nothing in this
+// folder may include a C++ library header with inline functions: their shared copies could be
+// compiled with wide instructions and then run on a machine without them.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace realizar::cpu {
+
+// Element types of weights and tables that kernels read, as dense indices.
+enum WeightType : unsigned {
+    kF32,
+    kF16,
+    kBF16,
+    kQ8_0,
+    kQ4_0,
+    kQ4_K,
+    kQ6_K,
+    kWeightTypes,
+};
+
+// A row of activations in 8 bits, the right-hand side of quantised matmuls. Per block of 32
+// elements one scale d = max|x| / 127. In memory, for a row of k elements (k a multiple of 32):
+//   int8_t  q[k]           x ~ q * d
+//   float   d[k / 32]
+//   float   ds[k / 32]     d * (sum of the block's q)
+//   int16_t sums[k / 16]   sums of q over 16 elements
+struct Q8Row {
+    const int8_t *q;
+    const float *d;
+    const float *ds;
+    const int16_t *sums;
+};
+static inline Q8Row q8_row(const uint8_t *row, uint64_t k) {
+    const uint8_t *d = row + k;
+    return {reinterpret_cast<const int8_t *>(row), reinterpret_cast<const float *>(d),
+            reinterpret_cast<const float *>(d + k / 8),
+            reinterpret_cast<const int16_t *>(d + k / 4)};
+}
+// Bytes of such a row, rounded up to whole cache lines.
+static inline uint64_t q8_row_bytes(uint64_t k) { return (k + k / 4 + k / 8 + 63) / 64 * 64; }
+
+// y[r] = dot(w[r], x) for r < rows. x: k floats (kF32, kF16, kBF16) or a Q8Row in memory.
+struct DotArgs {
+    const uint8_t *w;
+    int64_t w_stride; // bytes from row to row
+    uint64_t rows;
+    uint64_t k;
+    const uint8_t *x;
+    float *y;
+};
+
+// y[t][r] = dot(w[r], x[t]) for r < rows <= panel_rows and t < tokens.
+struct GemmArgs {
+    const uint8_t *w;
+    int64_t w_stride;
+    uint64_t rows;
+    uint64_t k;
+    const uint8_t *x; // rows as in DotArgs
+    int64_t x_stride;
+    uint64_t tokens;
+    float *y;
+    int64_t y_stride;
+    uint8_t *scratch; // gemm_scratch bytes, 64-byte aligned
+};
+
+// Positions of one call of the attention kernel: at most this many, staged as floats in scratch.
+constexpr uint64_t kAttentionChunk = 64;
+
+// One step of online softmax (Milakov and Gimelshein, arXiv:1805.02867) for a group of queries that
+// share a key head: folds `count` keys and values into the running (max, sum, acc) of each query.
+struct AttentionArgs {
+    const float *q; // [queries][dk]
+    const float *k; // [count][dk]
+    const float *v; // [count][dv]
+    float *scores;  // [queries][kAttentionChunk]: scratch
+    float *max;     // [queries], starts at -Inf
+    float *sum;     // [queries]
+    float *acc;     // [queries][dv]
+    uint64_t queries;
+    uint64_t dk;
+    uint64_t dv;
+    uint64_t count;
+    float scale;
+    float softcap;          // 0: none
+    const float *slopes;    // [queries] ALiBi, NULL: none
+    const int64_t *bias_at; // [queries] first key's position minus the query's position
+    const uint32_t *first;  // [queries] keys [first, last) of the chunk are visible to the query
+    const uint32_t *last;
+};
+
+struct Kernels {
+    const char *isa;
+    // Kernel calls of this table since the process began (decode, which runs per row of a cache, is
+    // not counted; calls at the same time may count once). Bumped inside the instruction set's own
+    // object code, so it proves which code ran.
+    uint64_t (*calls)();
+
+    uint64_t panel_rows; // rows of w that one gemm call handles
+    // From how many tokens on gemm beats a dot per token.
+    uint64_t gemm_tokens;
+    void (*dot[kWeightTypes])(const DotArgs &);
+    void (*gemm[kWeightTypes])(const GemmArgs &);
+    uint64_t (*gemm_scratch)(WeightType type, uint64_t k);
+
+    // n elements, n a multiple of the type's block.
+    void (*decode[kWeightTypes])(const uint8_t *blocks, float *out, uint64_t n);
+    void (*encode_f16)(const float *x, uint16_t *y, uint64_t n);
+    void (*encode_bf16)(const float *x, uint16_t *y, uint64_t n);
+    void (*encode_q8_0)(const float *x, uint8_t *y, uint64_t n);
+    void (*quantize)(const float *x, uint8_t *q8_row, uint64_t k);
+
+    // x and y may be the same memory.
+    void (*add)(const float *a, const float *b, float *y, uint64_t n);
+    void (*mul)(const float *a, const float *b, float *y, uint64_t n);
+    void (*scale)(const float *x, float *y, uint64_t n, float scale, float bias);
+    void (*rms_norm)(const float *x, const float *weight, float *y, uint64_t n, float epsilon);
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float *y, uint64_t n,
+                       float epsilon);
+    void (*unary)(uint32_t kind, const float *x, float *y, uint64_t n);
+    void (*glu)(uint32_t kind, const float *gate, const float *up, float *y, uint64_t n);
+    void (*softmax)(const float *x, float *y, uint64_t n, float scale);
+    uint64_t (*argmax)(const float *x, uint64_t n);
+    // Rotates `pairs` pairs; angles: cos[pairs] then sin[pairs]. Elements from 2 * pairs to n are
+    // copied.
+    void (*rope)(uint32_t pairing, const float *x, const float *angles, float *y, uint64_t pairs,
+                 uint64_t n);
+    void (*attention)(const AttentionArgs &);
+};
+
+// Valid to call on any machine: they only return a pointer to constant data. The tables' functions
+// need the instruction set.
+const Kernels *scalar_kernels();
+const Kernels *avx2_kernels();
+const Kernels *avx512_kernels();
+
+} // namespace realizar::cpu

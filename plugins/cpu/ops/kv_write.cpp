@@ -1,0 +1,60 @@
+// KV_WRITE: rows of keys or values into cells of a cache.
+#include "plugins/cpu/ops/op.h"
+
+#include <cstring>
+
+namespace realizar::cpu {
+
+namespace {
+
+class KvWriteStep : public RowStep {
+  public:
+    KvWriteStep(const View &cache, rz_dtype type, const View &x, const View &cells)
+        : RowStep(x, 400), cache_(cache), cells_(cells), type_(type) {
+        reads(x);
+        reads(cells, false);
+        writes(cache, false);
+    }
+
+  private:
+    void run_row(const Run &run, int64_t step, int64_t row, unsigned) const override {
+        const int32_t cell = cells_.row<int32_t>(run, 0)[step];
+        if (cell < 0 || cell >= cache_.steps(run)) return;
+        const float *x = rows.row(run, step, row);
+        auto *y = cache_.row<uint8_t>(run, cell, row);
+        const auto n = static_cast<uint64_t>(rows.elements(run));
+        if (type_ == RZ_DTYPE_F16)
+            run.kernels->encode_f16(x, reinterpret_cast<uint16_t *>(y), n);
+        else if (type_ == RZ_DTYPE_Q8_0)
+            run.kernels->encode_q8_0(x, y, n);
+        else
+            std::memcpy(y, x, n * sizeof(float));
+    }
+
+    View cache_, cells_;
+    rz_dtype type_;
+};
+
+void check(const Region &region, const Node &node, Verdict &v) {
+    const Tensor &cache = region.input(node, 0), &x = region.input(node, 1);
+    const Tensor &cells = region.input(node, 2);
+    v.support(x.dtype == RZ_DTYPE_F32 && cells.dtype == RZ_DTYPE_I32, "rows F32 and cells I32");
+    v.require(cache.role == RZ_ROLE_STATE && node.outputs[0] == node.inputs[0],
+              "a STATE as cache and output");
+    v.require(cache.rank == 3 && x.rank == 3 && cells.rank == 1 && same_dim(x, 0, cells, 0) &&
+                  same_dim(x, 1, cache, 1) && same_dim(x, 2, cache, 2),
+              "cache [C, H, D], rows [T, H, D], cells [T]");
+    v.require(x.storage != cache.storage, "rows outside the cache");
+}
+
+void plan(Planner &planner, const Node &node) {
+    planner.add(std::make_unique<KvWriteStep>(
+        planner.view(node.inputs[0]), planner.region().input(node, 0).dtype,
+        planner.view(node.inputs[1]), planner.view(node.inputs[2])));
+}
+
+} // namespace
+
+const Op kKvWrite = {RZ_OP_KV_WRITE, "KV_WRITE", 3, 3, 1, 0, kCaches, 0, false, check, plan};
+
+} // namespace realizar::cpu

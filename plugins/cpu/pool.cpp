@@ -1,0 +1,53 @@
+#include "plugins/cpu/pool.h"
+
+#ifdef __SANITIZE_THREAD__
+extern "C" {
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+}
+#endif
+
+namespace realizar::cpu {
+
+namespace {
+
+// What happens before what, for the thread sanitizer; nothing in other builds.
+#ifdef __SANITIZE_THREAD__
+void publish(void *address) { __tsan_release(address); }
+void observe(void *address) { __tsan_acquire(address); }
+#else
+void publish(void *) {}
+void observe(void *) {}
+#endif
+
+struct Job {
+    TbbPool::Body body;
+    void *context;
+};
+
+void run_piece(void *context, uint64_t i, unsigned worker) {
+    Job &job = *static_cast<Job *>(context);
+    observe(&job);
+    job.body(job.context, i, worker);
+    publish(&job);
+}
+
+} // namespace
+
+Pool::Pool(unsigned threads) : threads_(threads) {
+    if (threads > 1) tbb_ = std::make_unique<TbbPool>(threads);
+}
+
+void Pool::run(uint64_t n, TbbPool::Body body, void *context) {
+    if (!tbb_ || n <= 1) {
+        for (uint64_t i = 0; i < n; ++i)
+            body(context, i, 0);
+        return;
+    }
+    Job job{body, context};
+    publish(&job);
+    tbb_->run(n, run_piece, &job);
+    observe(&job);
+}
+
+} // namespace realizar::cpu

@@ -1,0 +1,25 @@
+// The threads of the CPU backend: one TBB arena per driver, of the size that the host allows.
+#pragma once
+
+#include "plugins/cpu/tbb_pool.h"
+
+#include <memory>
+
+namespace realizar::cpu {
+
+class Pool {
+  public:
+    explicit Pool(unsigned threads);
+
+    unsigned threads() const { return threads_; }
+
+    // As TbbPool::run. Runs on the caller alone when there is one thread or one piece.
+    // Thread-safe. Everything that the caller wrote is visible to the bodies, and theirs to it.
+    void run(uint64_t n, TbbPool::Body body, void *context);
+
+  private:
+    unsigned threads_;
+    std::unique_ptr<TbbPool> tbb_;
+};
+
+} // namespace realizar::cpu
