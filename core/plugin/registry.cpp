@@ -43,6 +43,13 @@ PluginRecord record_of(const fs::path &path, const Error &error) {
     return record;
 }
 
+PluginRecord taken(PluginRecord record, const std::string &owner) {
+    record.state = PluginState::refused;
+    record.reason = "the id '" + record.id + "' is taken by " + owner;
+    record.devices.clear();
+    return record;
+}
+
 Result<PluginRecord> builtin_record() {
     RZ_ASSIGN(const auto plugin, builtin_plugin());
     PluginRecord record;
@@ -103,19 +110,11 @@ PluginRecord Registry::State::judge(const fs::path &folder, const std::string &n
     if (!look.ok()) return record_of(path, look.error());
     PluginRecord record = probe(*file, cache);
     record.path = path;
-    if (record.state != PluginState::ready && record.state != PluginState::unavailable)
-        return record;
+    if (record.id == kReferenceId) return taken(std::move(record), "the built-in backend");
+    if (record.state != PluginState::ready) return record; // does not keep the id from a ready one
     const auto [owner, first] = owners.try_emplace(record.id, *file);
-    if (!first || record.id == kReferenceId) {
-        const std::string where = record.id == kReferenceId
-                                      ? "the built-in backend"
-                                      : "'" + printable(owner->second.path.native(), 400) + "'";
-        if (record.id == kReferenceId) owners.erase(owner);
-        record.state = PluginState::refused;
-        record.reason = "the id '" + record.id + "' is taken by " + where;
-        record.devices.clear();
-    }
-    return record;
+    if (first) return record;
+    return taken(std::move(record), "'" + printable(owner->second.path.native(), 400) + "'");
 }
 
 void Registry::State::scan_folder(const fs::path &folder, ProbeCache &cache,
@@ -155,12 +154,12 @@ Result<std::unique_ptr<Registry>> Registry::scan(RegistryOptions options) {
         state.scan_folder(folder, cache, records);
     }
     cache.save();
-    const auto key = [&](const PluginRecord &record) {
-        const bool second = !record.id.empty() && record.state == PluginState::refused;
-        return std::tuple(record.id.empty(), record.id, second, record.path);
+    // The owner of an id stands before others that claim it.
+    const auto key = [](const PluginRecord &record) {
+        return std::tuple(record.id.empty(), record.id, record.state, record.path);
     };
     std::sort(records.begin(), records.end(),
-              [&](const PluginRecord &a, const PluginRecord &b) { return key(a) < key(b); });
+              [key](const PluginRecord &a, const PluginRecord &b) { return key(a) < key(b); });
     RZ_ASSIGN(PluginRecord builtin, builtin_record());
     records.push_back(std::move(builtin));
     return registry;

@@ -35,7 +35,7 @@ struct PluginRecord {
 };
 
 struct RegistryOptions {
-    // Absolute folders, searched in order; an id that was found earlier wins.
+    // Absolute folders, searched in order; of plugins with one id the first that is ready wins.
     std::vector<std::filesystem::path> folders;
     // The probe program; empty: load without a probe, in this process (for tests).
     std::filesystem::path probe;
@@ -77,8 +77,8 @@ class Registry {
 
     // Sorted by id, then those without an id by path; the built-in "reference" is last.
     const std::vector<PluginRecord> &records() const { return records_; }
-    // The record that owns the id (of several files that claim it, the one found first); nullptr if
-    // there is none.
+    // The record that owns the id (of several files that claim it, the first that is ready); nullptr
+    // if there is none.
     const PluginRecord *find(const std::string &id) const;
 
     // Loads the library of a ready plugin (once; later calls give the same object). Any thread.
