@@ -123,7 +123,9 @@ struct AbiSubmit {
         reads.push_back({sizeof(rz_read), 0, tensor, 0, first * sizeof(T), data.size() * sizeof(T),
                          data.data()});
     }
-    rz_submit arguments() const {
+    // Points into this object.
+    rz_submit arguments() const && = delete;
+    rz_submit arguments() const & {
         rz_submit out{};
         out.struct_size = sizeof out;
         out.instance = instance;

@@ -152,7 +152,8 @@ TEST_F(Submit, ChecksEverythingBeforeItStarts) {
         {"update: expected an input", [&](AbiSubmit &a) { a.updates[0].tensor = parts.z; }},
         {"update: expected an input", [](AbiSubmit &a) { a.updates[0].tensor = 1000; }},
         {"update of tensor", [](AbiSubmit &a) { a.updates[0].offset = UINT64_MAX; }},
-        {"expected a update, found NULL", [](AbiSubmit &a) { a.updates[0].data = nullptr; }},
+        {"update: expected an address, found NULL",
+         [](AbiSubmit &a) { a.updates[0].data = nullptr; }},
         {"update struct_size", [](AbiSubmit &a) { a.updates[1].struct_size = 0; }},
         {"update flags", [](AbiSubmit &a) { a.updates[1].flags = 4; }, RZ_UNSUPPORTED},
         {"read: expected an output", [&](AbiSubmit &a) { a.reads[0].tensor = parts.x; }},
@@ -173,7 +174,8 @@ TEST_F(Submit, ChecksEverythingBeforeItStarts) {
         EXPECT_CODE(c.code, s.err, submit.run(s));
         EXPECT_NE(std::string(s.err.message).find(c.message), std::string::npos) << s.err.message;
     }
-    const rz_submit good = two_tokens().arguments();
+    const AbiSubmit complete = two_tokens();
+    const rz_submit good = complete.arguments();
     rz_submit bad = good;
     bad.update_stride = 8;
     EXPECT_CODE(RZ_INVALID_ARGUMENT, s.err, s.api.queue->submit(s.queue, &bad, &s.err));

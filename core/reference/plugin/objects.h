@@ -104,8 +104,8 @@ RZ_OBJECT(Timeline, rz_timeline)
 
 template <class T>
 rz_code check_handle(const T *handle, const char *name, rz_error *err) {
-    return handle != nullptr ? RZ_OK
-                             : fail(err, RZ_INVALID_ARGUMENT, "expected a %s, found NULL", name);
+    if (handle != nullptr) return RZ_OK;
+    return fail(err, RZ_INVALID_ARGUMENT, "%s: expected an address, found NULL", name);
 }
 
 // What every destroy does.

@@ -23,7 +23,8 @@ inline constexpr uint32_t kRequiredFlags = 0xffffu; // this build knows none of 
 // A struct of the caller: there, with all fields of ABI 0.1, and nothing required that is unknown.
 template <class T>
 rz_code check_struct(const T *value, const char *name, rz_error *err) {
-    if (value == nullptr) return fail(err, RZ_INVALID_ARGUMENT, "expected %s, found NULL", name);
+    if (value == nullptr)
+        return fail(err, RZ_INVALID_ARGUMENT, "%s: expected a struct, found NULL", name);
     if (value->struct_size < sizeof(T))
         return fail(err, RZ_INVALID_ARGUMENT, "%s struct_size: expected at least %zu, found %u",
                     name, sizeof(T), value->struct_size);
@@ -46,7 +47,8 @@ rz_code check_array(const T *items, uint32_t count, uint32_t stride, const char 
                     rz_error *err) {
     if (count == 0) return RZ_OK;
     if (items == nullptr)
-        return fail(err, RZ_INVALID_ARGUMENT, "expected %u %ss, found NULL", count, name);
+        return fail(err, RZ_INVALID_ARGUMENT, "%s: expected an array of %u, found NULL", name,
+                    count);
     if (stride < sizeof(T) || stride % alignof(T) != 0)
         return fail(err, RZ_INVALID_ARGUMENT,
                     "%s stride: expected a multiple of %zu from %zu on, found %u", name, alignof(T),
