@@ -1,28 +1,12 @@
 // Sampling is on the way of every token: after the first calls it must not allocate.
 #include "core/sampling/sampler.h"
 
+#include "tests/sampling/allocation_count.h"
 #include "tests/sampling/naive.h"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <numeric>
-
-namespace {
-
-std::atomic<size_t> allocations{0};
-
-} // namespace
-
-void *operator new(size_t size) {
-    ++allocations;
-    if (void *memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void operator delete(void *memory) noexcept { std::free(memory); }
-void operator delete(void *memory, size_t) noexcept { std::free(memory); }
 
 using namespace realizar;
 
@@ -47,15 +31,15 @@ TEST(Sampler, NoAllocationAfterTheFirst) {
             sampler->accept(sampler->sample(logits));
             sampler->accept(sampler->sample(logits, ids));
         };
-        const size_t at_start = allocations;
+        const size_t at_start = test::allocation_count();
         step();
-        EXPECT_GT(allocations, at_start); // the counter counts
-        const size_t before = allocations;
+        EXPECT_GT(test::allocation_count(), at_start); // the counter counts
+        const size_t before = test::allocation_count();
         for (int i = 0; i < 200; ++i)
             step();
         sampler->reset();
         step();
-        EXPECT_EQ(allocations, before);
+        EXPECT_EQ(test::allocation_count(), before);
     }
 }
 

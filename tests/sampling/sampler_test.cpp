@@ -126,14 +126,14 @@ std::vector<Case> cases() {
 
 TEST(Sampler, EqualsTheDefinition) {
     for (const Case &each : cases())
-        for (const size_t vocabulary : {7u, 129u, 1000u, 5003u})
+        for (const size_t vocabulary : {7u, 129u, 1000u, 2003u})
             for (const double spread : {0.5, 3.0}) {
                 SCOPED_TRACE(std::string(each.name) + ", " + std::to_string(vocabulary));
                 SamplerParams params = each.params;
                 params.seed = 1000 + vocabulary;
                 const Comparison result =
-                    compare_with_definition(params, params, vocabulary, spread, 60);
-                EXPECT_GT(result.compared, 50u);
+                    compare_with_definition(params, params, vocabulary, spread, 40);
+                EXPECT_GT(result.compared, 30u);
                 EXPECT_EQ(result.different, 0u);
             }
 }
@@ -289,7 +289,7 @@ TEST(Sampler, OddLogits) {
 TEST(Sampler, CandidatesEqualAllLogits) {
     for (const Case &each : cases()) {
         SCOPED_TRACE(each.name);
-        constexpr size_t kVocabulary = 701;
+        constexpr size_t kVocabulary = 301;
         Sampler dense = make_sampler(each.params, kVocabulary);
         Sampler sparse = make_sampler(each.params, kVocabulary);
         std::mt19937_64 random(5);
