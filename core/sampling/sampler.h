@@ -40,8 +40,8 @@ struct SamplerParams {
 // Error bad_sampling_parameter: names the parameter, what was expected and what was found.
 Status check_sampler_params(const SamplerParams &params, size_t vocabulary_size);
 
-// One per sequence; not thread-safe. Nothing is allocated after the first sample() of a kind. Time
-// is linear in the logits: they are never sorted as a whole.
+// One per sequence; not thread-safe. Nothing is allocated after the first sample() of a kind. Logits
+// are never sorted as a whole: top-k keeps a heap of k, top-p ranks no more than it keeps (times 5).
 class Sampler {
   public:
     static Result<Sampler> create(SamplerParams params, size_t vocabulary_size);
