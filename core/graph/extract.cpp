@@ -5,55 +5,13 @@
 namespace realizar {
 namespace {
 
-// The first `size` bytes of an ABI struct as our struct; its struct_size becomes ours.
+// The part of an ABI struct that this build knows.
 template <class T>
 T adopt(const T &from) {
     T to = from;
     to.struct_size = sizeof to;
     return to;
 }
-
-} // namespace
-
-Graph Graph::copy(const rz_graph &graph) {
-    Graph out;
-    for (uint32_t i = 0; i < graph.tensor_count; ++i) {
-        rz_tensor tensor = adopt(tensor_at(graph, i));
-        if (tensor.name != nullptr) tensor.name = out.names_.emplace_back(tensor.name).c_str();
-        out.tensors_.push_back(tensor);
-    }
-    for (uint32_t i = 0; i < graph.node_count; ++i) {
-        const rz_node &node = node_at(graph, i);
-        std::vector<TensorId> inputs(node.inputs, node.inputs + node.input_count);
-        std::vector<TensorId> outputs(node.outputs, node.outputs + node.output_count);
-        const auto *bytes = static_cast<const std::byte *>(node.attributes);
-        out.append_node(node.op, node.version, std::move(inputs), std::move(outputs),
-                        {bytes, bytes + node.attributes_size});
-        out.nodes_.back().flags = node.flags;
-    }
-    for (uint32_t i = 0; i < graph.symbol_count; ++i)
-        out.symbols_.push_back(adopt(symbol_at(graph, i)));
-    out.outputs_.assign(graph.outputs, graph.outputs + graph.output_count);
-    return out;
-}
-
-void Graph::append_node(uint32_t op, uint32_t version, std::vector<TensorId> inputs,
-                        std::vector<TensorId> outputs, std::vector<std::byte> attributes) {
-    rz_node node{};
-    node.struct_size = sizeof node;
-    node.op = op;
-    node.version = version;
-    node.input_count = static_cast<uint32_t>(inputs.size());
-    node.output_count = static_cast<uint32_t>(outputs.size());
-    node.inputs = operands_.emplace_back(std::move(inputs)).data();
-    node.outputs = operands_.emplace_back(std::move(outputs)).data();
-    node.attributes_size = attributes.size();
-    if (!attributes.empty())
-        node.attributes = attributes_.emplace_back(std::move(attributes)).data();
-    nodes_.push_back(node);
-}
-
-namespace {
 
 // Who makes and who uses each storage, by node index.
 struct StorageUse {
@@ -78,6 +36,28 @@ struct StorageUse {
 };
 
 } // namespace
+
+Graph Graph::copy(const rz_graph &graph) {
+    Graph out;
+    for (uint32_t i = 0; i < graph.tensor_count; ++i) {
+        rz_tensor tensor = adopt(tensor_at(graph, i));
+        if (tensor.name != nullptr) tensor.name = out.names_.emplace_back(tensor.name).c_str();
+        out.tensors_.push_back(tensor);
+    }
+    for (uint32_t i = 0; i < graph.node_count; ++i) {
+        const rz_node &node = node_at(graph, i);
+        std::vector<TensorId> inputs(node.inputs, node.inputs + node.input_count);
+        std::vector<TensorId> outputs(node.outputs, node.outputs + node.output_count);
+        const auto *bytes = static_cast<const std::byte *>(node.attributes);
+        out.append_node(node.op, node.version, std::move(inputs), std::move(outputs),
+                        {bytes, bytes + node.attributes_size});
+        out.nodes_.back().flags = node.flags;
+    }
+    for (uint32_t i = 0; i < graph.symbol_count; ++i)
+        out.symbols_.push_back(adopt(symbol_at(graph, i)));
+    out.outputs_.assign(graph.outputs, graph.outputs + graph.output_count);
+    return out;
+}
 
 Graph::Region Graph::extract(size_t begin, size_t end) const {
     Region region;

@@ -53,6 +53,22 @@ TensorId Graph::find(std::string_view name) const {
     return kNoTensor;
 }
 
+void Graph::append_node(uint32_t op, uint32_t version, std::vector<TensorId> inputs,
+                        std::vector<TensorId> outputs, std::vector<std::byte> attributes) {
+    rz_node node{};
+    node.struct_size = sizeof node;
+    node.op = op;
+    node.version = version;
+    node.input_count = static_cast<uint32_t>(inputs.size());
+    node.output_count = static_cast<uint32_t>(outputs.size());
+    node.inputs = operands_.emplace_back(std::move(inputs)).data();
+    node.outputs = operands_.emplace_back(std::move(outputs)).data();
+    node.attributes_size = attributes.size();
+    if (!attributes.empty())
+        node.attributes = attributes_.emplace_back(std::move(attributes)).data();
+    nodes_.push_back(node);
+}
+
 namespace {
 
 // 64-bit FNV-1a (Fowler, Noll, Vo).

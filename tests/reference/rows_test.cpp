@@ -45,6 +45,12 @@ TEST(RefRows, MatmulOfNoTokensIsEmpty) {
     EXPECT_EQ(c.run(c.b.matmul(c.weight({1, 3}, {1, 2, 3}), x)), Numbers{});
 }
 
+TEST(RefRows, VectorsOfNoTokensAreEmpty) {
+    RefCase c;
+    const TensorId x = c.input({c.symbol(0)}, {});
+    EXPECT_EQ(c.run(c.b.scale(c.b.add(x, x), 2)), Numbers{});
+}
+
 TEST(RefRows, MatmulReadsStridedRows) {
     RefCase c;
     const TensorId x = c.input({2, 4}, {9, 1, 2, 9, 9, 3, 4, 9});
