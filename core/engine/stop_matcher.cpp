@@ -12,9 +12,13 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopMatcher::push(std::string_view piece) {
     if (matched_) return {};
     held_ += piece;
-    size_t first = std::string::npos; // the earliest match wins
-    for (const std::string &stop : stops_)
-        first = std::min(first, held_.find(stop));
+    size_t first = std::string::npos, end = std::string::npos;
+    for (const std::string &stop : stops_) {
+        const size_t at = held_.find(stop);
+        if (at == std::string::npos || at + stop.size() > end) continue;
+        first = at + stop.size() < end ? at : std::min(first, at);
+        end = at + stop.size();
+    }
     if (first != std::string::npos) {
         matched_ = true;
         held_.resize(first);

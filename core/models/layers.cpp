@@ -1,5 +1,7 @@
 #include "core/models/layers.h"
 
+#include "core/quant/codec.h"
+
 namespace realizar {
 
 std::string layer_name(uint32_t layer, const char *name) {
@@ -43,6 +45,10 @@ TensorId StepBuilder::weight(const std::string &name, const Shape &shape, bool a
         // A stand-in of the right shape lets the rest of the model be built and checked.
         return graph_.weight(name, DType::F32, shape, 0);
     }
+    if (!find_codec(tensor->dtype) && status_.ok())
+        status_ = make_error(Code::unsupported, "bad_tensor_type",
+                             "tensor '%s': expected a type that this build computes with, found %s",
+                             name.c_str(), dtype_info(tensor->dtype).name);
     const auto index = static_cast<size_t>(tensor - file_.tensors().data());
     if (weights_[index] == kNoTensor)
         weights_[index] =

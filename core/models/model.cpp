@@ -35,6 +35,13 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::open(std::shared_ptr<const G
                           "architecture '%s' is not known; known: %s", printable(name).c_str(),
                           known.c_str());
     }
+    RZ_ASSIGN(const auto parts, file->get_u32("split.count"));
+    if (parts.value_or(1) > 1)
+        return make_error(
+            Code::unsupported, "split_model",
+            "key 'split.count': expected 1 (models in several files are not supported "
+            "yet), found %u",
+            *parts);
     std::shared_ptr<ModelFile> model(new ModelFile);
     RZ_ASSIGN(model->config_, read_config(*file, row->rope_halves));
     model->file_ = std::move(file);

@@ -49,8 +49,9 @@ enum StepSymbol : uint32_t {
 // A file together with its architecture. Immutable; keeps the mapping alive.
 class ModelFile {
   public:
-    // Errors: unknown_architecture with the list of known ones; bad_hparam; missing_tensor;
-    // shape_mismatch.
+    // Errors: missing_key and wrong_type of the file; unknown_architecture with the list of known
+    // ones; split_model; bad_hparam; missing_tensor; shape_mismatch; bad_tensor_type. Tensors that
+    // the architecture does not use are left alone.
     static Result<std::shared_ptr<const ModelFile>> open(std::shared_ptr<const GgufFile> file);
 
     const GgufFile &gguf() const { return *file_; }
