@@ -61,9 +61,13 @@ const rz_plugin kPlugin = {
 extern "C" RZ_EXPORT rz_code rz_plugin_entry_v1(const rz_hello *hello, const rz_plugin **out,
                                                 rz_error *err) {
     using realizar::cpu::fail;
+    if (!hello || !out)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "entry: hello or out is NULL");
+    if (hello->struct_size < sizeof(rz_hello))
+        return fail(err, RZ_VERSION_MISMATCH, RZ_NONE, "rz_hello: expected %zu bytes, found %u",
+                    sizeof(rz_hello), hello->struct_size);
     const rz_code code = realizar::cpu::check_struct(hello, sizeof(rz_hello), 0, "rz_hello", err);
     if (code != RZ_OK) return code;
-    if (!out) return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "entry: out is NULL");
     // While the version is 0.x only equal headers may meet.
     if (hello->abi_major != RZ_ABI_MAJOR || hello->abi_minor != RZ_ABI_MINOR ||
         hello->abi_hash != RZ_ABI_HASH)

@@ -78,28 +78,32 @@ static void encode_bf16(const float *x, uint16_t *y, uint64_t n) {
 
 constexpr int kPer32 = 32 / kLanes;
 
-// 32 floats to bytes in -127..127 (NaN counts as -127); returns the scale max|x| / 127.
-static inline float quantize32(const float *x, int8_t *q, F *rounded) {
+static inline float max32(const float *x) {
     F top = zero();
     for (int i = 0; i < kPer32; ++i)
         top = max(abs(load(x + i * kLanes)), top);
-    const float d = reduce_max(top) / 127.0f;
+    return reduce_max(top);
+}
+
+// 32 floats in units of d as bytes in -127..127; NaN counts as -127.
+static inline void round32(const float *x, float d, int8_t *q, F *rounded) {
     const F inverse = set1(d != 0.0f ? 1.0f / d : 0.0f);
     for (int i = 0; i < kPer32; ++i) {
         const F v = round(load(x + i * kLanes) * inverse);
         rounded[i] = min(max(v, set1(-127.0f)), set1(127.0f));
         store_i8(q + i * kLanes, rounded[i]);
     }
-    return d;
 }
 
+// The bytes are nearest for the scale as it is stored, in f16.
 static void encode_q8_0(const float *x, uint8_t *y, uint64_t n) {
     count_call();
     for (uint64_t b = 0; b < n / 32; ++b) {
+        const float scale = max32(x + 32 * b) / 127.0f;
+        const uint16_t d = float_to_half(scale < 65504.0f ? scale : 65504.0f);
         F rounded[kPer32];
-        const uint16_t d = float_to_half(
-            quantize32(x + 32 * b, reinterpret_cast<int8_t *>(y + 34 * b + 2), rounded));
         memcpy(y + 34 * b, &d, 2);
+        round32(x + 32 * b, half_to_float(d), reinterpret_cast<int8_t *>(y + 34 * b + 2), rounded);
     }
 }
 
@@ -111,7 +115,8 @@ static void quantize(const float *x, uint8_t *row, uint64_t k) {
     int16_t *sums = reinterpret_cast<int16_t *>(ds + k / 32);
     for (uint64_t b = 0; b < k / 32; ++b) {
         F rounded[kPer32];
-        d[b] = quantize32(x + 32 * b, q + 32 * b, rounded);
+        d[b] = max32(x + 32 * b) / 127.0f;
+        round32(x + 32 * b, d[b], q + 32 * b, rounded);
         float half[2];
         for (int h = 0; h < 2; ++h) {
             F total = zero();
