@@ -126,7 +126,8 @@ Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path) {
     return GgufFile::parse(model.bytes, std::string(model.name) + " (built in)");
 }
 
-Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows) {
+Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
+                               uint32_t sequences) {
     const Stopwatch watch;
     LoadedModel loaded;
     RZ_ASSIGN(auto file, open_model(options.model));
@@ -140,6 +141,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows)
     engine.require_first = options.device.require;
     engine.context = options.context;
     engine.batch = batch_rows(options);
+    engine.sequences = sequences;
     engine.logit_rows = std::min(logit_rows, std::max(engine.batch, 1u));
     engine.key_type = *dtype_from_name(options.key_type);
     engine.value_type = *dtype_from_name(options.value_type);

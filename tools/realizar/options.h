@@ -48,7 +48,8 @@ struct LoadedModel {
 };
 
 // Loads with a progress bar; Ctrl-C cancels. Up to `logit_rows` rows of a step may have logits.
-Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows = 1);
+Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows = 1,
+                               uint32_t sequences = 1);
 
 // [{"device": "cpu:0", "nodes": [first, last], "reason": "..."}, ...]
 Json placement_json(const Runner &runner);
