@@ -13,10 +13,15 @@ namespace {
 
 // general.file_type as published with the format.
 constexpr QuantizeTarget kTargets[] = {
-    {"F32", DType::F32, DType::F32, 0},     {"F16", DType::F16, DType::F16, 1},
-    {"BF16", DType::BF16, DType::BF16, 32}, {"Q8_0", DType::Q8_0, DType::Q8_0, 7},
-    {"Q4_0", DType::Q4_0, DType::Q4_0, 2},  {"Q4_K", DType::Q4_K, DType::Q4_K, 14},
-    {"Q6_K", DType::Q6_K, DType::Q6_K, 18}, {"Q4_K_M", DType::Q4_K, DType::Q6_K, 15},
+    {"F32", DType::F32, DType::F32, 0},           {"F16", DType::F16, DType::F16, 1},
+    {"BF16", DType::BF16, DType::BF16, 32},       {"Q8_0", DType::Q8_0, DType::Q8_0, 7},
+    {"Q4_0", DType::Q4_0, DType::Q4_0, 2},        {"Q4_1", DType::Q4_1, DType::Q4_1, 3},
+    {"Q5_0", DType::Q5_0, DType::Q5_0, 8},        {"Q5_1", DType::Q5_1, DType::Q5_1, 9},
+    {"Q2_K", DType::Q2_K, DType::Q2_K, 10},       {"Q3_K", DType::Q3_K, DType::Q3_K, 11},
+    {"Q4_K", DType::Q4_K, DType::Q4_K, 14},       {"Q4_K_M", DType::Q4_K, DType::Q6_K, 15},
+    {"Q5_K", DType::Q5_K, DType::Q5_K, 16},       {"Q5_K_M", DType::Q5_K, DType::Q6_K, 17},
+    {"Q6_K", DType::Q6_K, DType::Q6_K, 18},       {"IQ4_NL", DType::IQ4_NL, DType::IQ4_NL, 25},
+    {"IQ4_XS", DType::IQ4_XS, DType::IQ4_XS, 30},
 };
 
 constexpr uint32_t kQuantizationVersion = 2;

@@ -58,7 +58,8 @@ constexpr Codec block_codec() {
 // One constant per type, defined in the file of its family.
 extern const Codec kF32Codec, kF16Codec, kBF16Codec, kF64Codec;
 extern const Codec kI8Codec, kI16Codec, kI32Codec, kI64Codec;
-extern const Codec kQ8_0Codec, kQ4_0Codec;
-extern const Codec kQ4_KCodec, kQ6_KCodec;
+extern const Codec kQ8_0Codec, kQ4_0Codec, kQ4_1Codec, kQ5_0Codec, kQ5_1Codec;
+extern const Codec kQ2_KCodec, kQ3_KCodec, kQ4_KCodec, kQ5_KCodec, kQ6_KCodec, kQ8_KCodec;
+extern const Codec kIQ4_NLCodec, kIQ4_XSCodec;
 
 } // namespace realizar

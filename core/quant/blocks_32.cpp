@@ -1,4 +1,5 @@
-// Blocks of 32 elements with one float16 scale d: Q8_0 and Q4_0.
+// Blocks of 32 elements with one float16 scale d, and in the _1 types a float16 minimum m:
+// Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1.
 #include "core/quant/block.h"
 #include "core/quant/scale_search.h"
 
@@ -33,36 +34,82 @@ struct Q8_0 {
     }
 };
 
-// x = d (q - 8), q of [0, 15]. Byte i holds elements i (low nibble) and i + 16 (high nibble).
-struct Q4_0 {
+// Four bits per level: byte i holds elements i (low nibble) and i + 16 (high nibble).
+struct Nibbles {
+    uint8_t bytes[kBlock / 2];
+    unsigned get(uint64_t i) const { return bytes[i % 16] >> (i / 16 * 4) & 15u; }
+    void put(uint64_t i, unsigned level) { // into zeros
+        bytes[i % 16] = static_cast<uint8_t>(bytes[i % 16] | level << (i / 16 * 4));
+    }
+};
+
+// Five bits per level: the fifth of element i is bit i of a little-endian word before the nibbles.
+struct FiveBits {
+    uint8_t fifth[kBlock / 8];
+    Nibbles low;
+    unsigned get(uint64_t i) const { return low.get(i) | (fifth[i / 8] >> i % 8 & 1u) << 4; }
+    void put(uint64_t i, unsigned level) {
+        low.put(i, level & 15);
+        fifth[i / 8] = static_cast<uint8_t>(fifth[i / 8] | level >> 4 << i % 8);
+    }
+};
+
+// x = d (q - zero), where zero is the middle level: Q4_0 (8 of 16) and Q5_0 (16 of 32).
+template <class Levels, int kZero>
+struct Symmetric {
     static constexpr uint64_t kElements = kBlock;
     uint16_t d;
-    uint8_t q[kBlock / 2];
+    Levels levels;
 
     void decode(float *out) const {
         const float scale = f16_to_f32(d);
-        for (uint64_t i = 0; i < kBlock / 2; ++i) {
-            out[i] = scale * static_cast<float>((q[i] & 15) - 8);
-            out[i + kBlock / 2] = scale * static_cast<float>((q[i] >> 4) - 8);
-        }
+        for (uint64_t i = 0; i < kBlock; ++i)
+            out[i] = scale * static_cast<float>(static_cast<int>(levels.get(i)) - kZero);
     }
 
     void encode(const float *values, const float *importance) {
         float weights[kBlock];
         error_weights({values, kBlock}, importance, weights);
-        d = f16_scale(fit_scale({values, kBlock}, weights, -8, 7));
+        d = f16_scale(fit_scale({values, kBlock}, weights, -kZero, kZero - 1));
         const float inverse = safe_inverse(f16_to_f32(d));
-        const auto level = [&](uint64_t i) {
-            return static_cast<unsigned>(clamp_level(values[i] * inverse, -8, 7) + 8);
-        };
-        for (uint64_t i = 0; i < kBlock / 2; ++i)
-            q[i] = static_cast<uint8_t>(level(i) | level(i + kBlock / 2) << 4);
+        for (uint64_t i = 0; i < kBlock; ++i)
+            levels.put(i, static_cast<unsigned>(
+                              clamp_level(values[i] * inverse, -kZero, kZero - 1) + kZero));
+    }
+};
+
+// x = d q + m: Q4_1 (16 levels) and Q5_1 (32 levels).
+template <class Levels, int kHigh>
+struct WithMinimum {
+    static constexpr uint64_t kElements = kBlock;
+    uint16_t d, m;
+    Levels levels;
+
+    void decode(float *out) const {
+        const float scale = f16_to_f32(d), minimum = f16_to_f32(m);
+        for (uint64_t i = 0; i < kBlock; ++i)
+            out[i] = scale * static_cast<float>(levels.get(i)) + minimum;
+    }
+
+    void encode(const float *values, const float *importance) {
+        float weights[kBlock];
+        error_weights({values, kBlock}, importance, weights);
+        const Affine fit = fit_affine({values, kBlock}, weights, kHigh, Offset::any);
+        d = f16_scale(fit.scale);
+        m = f16_scale(fit.offset);
+        const float inverse = safe_inverse(f16_to_f32(d)), minimum = f16_to_f32(m);
+        for (uint64_t i = 0; i < kBlock; ++i)
+            levels.put(
+                i, static_cast<unsigned>(clamp_level((values[i] - minimum) * inverse, 0, kHigh)));
     }
 };
 
 } // namespace
 
 constexpr Codec kQ8_0Codec = block_codec<DType::Q8_0, Q8_0>();
-constexpr Codec kQ4_0Codec = block_codec<DType::Q4_0, Q4_0>();
+constexpr Codec kQ4_0Codec = block_codec<DType::Q4_0, Symmetric<Nibbles, 8>>();
+constexpr Codec kQ5_0Codec = block_codec<DType::Q5_0, Symmetric<FiveBits, 16>>();
+constexpr Codec kQ4_1Codec = block_codec<DType::Q4_1, WithMinimum<Nibbles, 15>>();
+constexpr Codec kQ5_1Codec = block_codec<DType::Q5_1, WithMinimum<FiveBits, 31>>();
 
 } // namespace realizar

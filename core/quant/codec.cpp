@@ -11,8 +11,9 @@ namespace {
 
 // Every type that this build reads. A new one is a row here and a block struct in a file.
 constexpr const Codec *kTable[] = {
-    &kF32Codec, &kF16Codec, &kBF16Codec, &kF64Codec,  &kI8Codec,   &kI16Codec,
-    &kI32Codec, &kI64Codec, &kQ8_0Codec, &kQ4_0Codec, &kQ4_KCodec, &kQ6_KCodec,
+    &kF32Codec,  &kF16Codec,  &kBF16Codec, &kF64Codec,  &kI8Codec,   &kI16Codec,    &kI32Codec,
+    &kI64Codec,  &kQ8_0Codec, &kQ4_0Codec, &kQ4_1Codec, &kQ5_0Codec, &kQ5_1Codec,   &kQ2_KCodec,
+    &kQ3_KCodec, &kQ4_KCodec, &kQ5_KCodec, &kQ6_KCodec, &kQ8_KCodec, &kIQ4_NLCodec, &kIQ4_XSCodec,
 };
 
 // Both directions: `floats` values against `bytes` bytes.

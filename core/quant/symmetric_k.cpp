@@ -1,5 +1,5 @@
-// Superblocks of 256 elements in 16 sub-blocks of 16, each with a signed scale and no minimum:
-// Q6_K.  x = (d * scale) (q - 32)
+// Superblocks of 256 elements without minimum. Q6_K and Q3_K: 16 sub-blocks of 16, each with a signed
+// scale, x = (d * scale) q. Q8_K: one scale, x = d q.
 #include "core/quant/block.h"
 #include "core/quant/scale_search.h"
 
@@ -98,8 +98,83 @@ struct Q6_K {
     }
 };
 
+// 6-bit codes (scale + 32) in 12 bytes: the low nibbles of codes 0 to 7 and 8 to 15 in the low and
+// high nibbles of bytes 0 to 7; the upper pair of code j in byte 8 + j % 4 at bit 2 (j / 4).
+// Element e = 128 h + 32 r + i (r = 0 to 3) has two level bits in byte 32 h + i of `pairs` at bit 2 r,
+// and the third in byte i of `thirds` at bit 4 h + r. Levels are q + 4.
+struct Q3_K {
+    static constexpr uint64_t kElements = kSuper;
+    static constexpr int kLow = -4, kHigh = 3, kCodeMax = 31, kCodeZero = 32;
+    uint8_t thirds[32];
+    uint8_t pairs[64];
+    uint8_t codes[12];
+    uint16_t d;
+
+    int scale(uint64_t j) const {
+        const int low = codes[j % 8] >> (j / 8 * 4) & 15,
+                  high = codes[8 + j % 4] >> (j / 4 * 2) & 3;
+        return (low | high << 4) - kCodeZero;
+    }
+
+    void decode(float *out) const {
+        for (uint64_t e = 0; e < kSuper; ++e) {
+            const uint64_t half = e / 128, r = e % 128 / 32, i = e % 32;
+            const int pair = pairs[half * 32 + i] >> (2 * r) & 3,
+                      third = thirds[i] >> (4 * half + r) & 1;
+            const float sub = f16_to_f32(d) * static_cast<float>(scale(e / kSub));
+            out[e] = sub * static_cast<float>((pair | third << 2) + kLow);
+        }
+    }
+
+    void encode(const float *values, const float *importance) {
+        const Plan plan = plan_superblock(values, importance, kLow, kHigh, kCodeMax);
+        uint8_t levels[kSuper];
+        assign_levels(values, plan, kLow, kHigh, levels);
+        d = plan.d;
+        for (uint64_t j = 0; j < kSubs; ++j) {
+            const int code = plan.codes[j] + kCodeZero;
+            codes[j % 8] = static_cast<uint8_t>(codes[j % 8] | (code & 15) << (j / 8 * 4));
+            codes[8 + j % 4] = static_cast<uint8_t>(codes[8 + j % 4] | code >> 4 << (j / 4 * 2));
+        }
+        for (uint64_t e = 0; e < kSuper; ++e) {
+            const uint64_t half = e / 128, r = e % 128 / 32, i = e % 32;
+            pairs[half * 32 + i] =
+                static_cast<uint8_t>(pairs[half * 32 + i] | (levels[e] & 3) << (2 * r));
+            thirds[i] = static_cast<uint8_t>(thirds[i] | levels[e] >> 2 << (4 * half + r));
+        }
+    }
+};
+
+// Made for activations: a float32 scale, and the sum of each 16 levels for the minima of the other
+// operand.
+struct Q8_K {
+    static constexpr uint64_t kElements = kSuper;
+    float d;
+    int8_t q[kSuper];
+    int16_t sums[kSubs];
+
+    void decode(float *out) const {
+        for (uint64_t i = 0; i < kSuper; ++i)
+            out[i] = d * q[i];
+    }
+
+    void encode(const float *values, const float *) {
+        float peak = 0;
+        for (uint64_t i = 0; i < kSuper; ++i)
+            peak = std::max(peak, std::fabs(values[i]));
+        d = std::isfinite(peak) ? peak / 127 : 0;
+        const float inverse = safe_inverse(d);
+        for (uint64_t i = 0; i < kSuper; ++i) {
+            q[i] = static_cast<int8_t>(clamp_level(values[i] * inverse, -127, 127));
+            sums[i / kSub] = static_cast<int16_t>(sums[i / kSub] + q[i]);
+        }
+    }
+};
+
 } // namespace
 
 constexpr Codec kQ6_KCodec = block_codec<DType::Q6_K, Q6_K>();
+constexpr Codec kQ3_KCodec = block_codec<DType::Q3_K, Q3_K>();
+constexpr Codec kQ8_KCodec = block_codec<DType::Q8_K, Q8_K>();
 
 } // namespace realizar

@@ -67,6 +67,14 @@ std::string header_only_file(uint64_t n_tensors, uint64_t n_entries, size_t more
     return s.bytes() + std::string(more, '\0');
 }
 
+// One tensor of rank 1 with a name of 30 bytes, of whose info only `size` bytes are left.
+std::string cut_tensor_info(size_t size) {
+    Sketch s;
+    s.tensors = {{std::string(30, 'n'), {32}, 0, 0}};
+    return s.infos().substr(0, 24 + size) +
+           std::string(24, 'x').substr(0, size < 24 ? 24 - size : 0);
+}
+
 constexpr uint64_t kHuge = ~uint64_t(0);
 constexpr uint64_t kSign = uint64_t(1) << 63;
 const char *kQ = "blk.0.attn_q.weight";
@@ -177,6 +185,9 @@ std::vector<Mutation> tensor_mutations() {
          tensor([](SketchTensor &t) { t.name_length = kHuge; })},
         {24, "name_empty", "bad_name", "", name("")},
         {24, "name_control", "bad_name", "\\x07", name("a\a")},
+        {24, "name_past_file", "string_exceeds_file", "", [] { return cut_tensor_info(8 + 3); }},
+        {24, "info_cut", "truncated_tensor_info", "",
+         [] { return cut_tensor_info(8 + 30 + 4 + 8 + 4 + 7); }},
         {25, "name_twice", "duplicate_tensor", "token_embd.weight", name("token_embd.weight")},
         {26, "rank_5", "too_many_dims", kQ, dims({32, 1, 1, 1, 1}, 8)},
         {26, "rank_max", "too_many_dims", kQ, tensor([](SketchTensor &t) { t.rank = 0xFFFFFFFF; })},

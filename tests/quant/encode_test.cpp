@@ -130,8 +130,16 @@ TEST_P(EncodeQuality, ImportanceMovesTheError) {
 
 INSTANTIATE_TEST_SUITE_P(Types, EncodeQuality,
                          testing::Values(Quality{DType::Q4_0, 32, 16, false, 0.8},
+                                         Quality{DType::Q5_0, 32, 32, false, 0.9},
+                                         Quality{DType::Q4_1, 32, 16, true, 0.9},
+                                         Quality{DType::Q5_1, 32, 32, true, 1.0},
+                                         Quality{DType::Q2_K, 16, 4, true, 0.9},
+                                         Quality{DType::Q3_K, 16, 8, false, 0.8},
                                          Quality{DType::Q4_K, 32, 16, true, 0.9},
-                                         Quality{DType::Q6_K, 16, 64, false, 1.0}),
+                                         Quality{DType::Q5_K, 32, 32, true, 1.0},
+                                         Quality{DType::Q6_K, 16, 64, false, 1.0},
+                                         Quality{DType::IQ4_NL, 32, 16, false, 0.8},
+                                         Quality{DType::IQ4_XS, 32, 16, false, 0.8}),
                          [](const auto &row) { return dtype_info(row.param.dtype).name; });
 
 TEST(Encode, MoreBitsMeanLessError) {

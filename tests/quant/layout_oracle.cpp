@@ -50,6 +50,19 @@ int nibble32(const uint8_t *q, uint64_t e) {
 Exact q8_0(const uint8_t *b, uint64_t e) { return one(half_at(b) * load<int8_t>(b + 2 + e)); }
 Exact q4_0(const uint8_t *b, uint64_t e) { return one(half_at(b) * (nibble32(b + 2, e) - 8)); }
 
+// The fifth bit of element e is bit e of four bytes.
+int fifth32(const uint8_t *q, uint64_t e) { return bits(q[e / 8], static_cast<int>(e % 8), 1); }
+
+Exact q4_1(const uint8_t *b, uint64_t e) {
+    return two(half_at(b) * nibble32(b + 4, e), -half_at(b + 2));
+}
+Exact q5_0(const uint8_t *b, uint64_t e) {
+    return one(half_at(b) * (nibble32(b + 6, e) + 16 * fifth32(b + 2, e) - 16));
+}
+Exact q5_1(const uint8_t *b, uint64_t e) {
+    return two(half_at(b) * (nibble32(b + 8, e) + 16 * fifth32(b + 4, e)), -half_at(b + 2));
+}
+
 // 6-bit scale and minimum of sub-block j among 12 bytes.
 int code_scale(const uint8_t *s, uint64_t j) {
     return j < 4 ? bits(s[j], 0, 6) : bits(s[j + 4], 0, 4) + 16 * bits(s[j - 4], 6, 2);
@@ -72,6 +85,47 @@ Exact q6_k(const uint8_t *b, uint64_t e) {
     return one(half_at(b + 208) * load<int8_t>(b + 192 + e / 16) * q);
 }
 
+Exact q5_k(const uint8_t *b, uint64_t e) {
+    const uint64_t j = e / 32;
+    const int q = bits(b[48 + e / 64 * 32 + e % 32], j % 2 ? 4 : 0, 4) +
+                  16 * bits(b[16 + e % 32], static_cast<int>(j), 1);
+    return two(half_at(b) * code_scale(b + 4, j) * q, half_at(b + 2) * code_minimum(b + 4, j));
+}
+
+Exact q2_k(const uint8_t *b, uint64_t e) {
+    const int q = bits(b[16 + 32 * (e / 128) + e % 32], static_cast<int>(e % 128 / 32 * 2), 2);
+    const uint8_t code = b[e / 16];
+    return two(half_at(b + 80) * bits(code, 0, 4) * q, half_at(b + 82) * bits(code, 4, 4));
+}
+
+Exact q3_k(const uint8_t *b, uint64_t e) {
+    const uint64_t j = e / 16, run = e / 32; // run: one of 8 runs of 32 elements
+    const int low = bits(b[32 + 32 * (e / 128) + e % 32], static_cast<int>(run % 4 * 2), 2);
+    const int top = bits(b[e % 32], static_cast<int>(run), 1);
+    const uint8_t *s = b + 96;
+    const int code = (j < 8 ? bits(s[j], 0, 4) : bits(s[j - 8], 4, 4)) +
+                     16 * bits(s[8 + j % 4], static_cast<int>(j / 4 * 2), 2);
+    return one(half_at(b + 108) * (code - 32) * (low + 4 * top - 4));
+}
+
+Exact q8_k(const uint8_t *b, uint64_t e) {
+    return one(double(load<float>(b)) * load<int8_t>(b + 4 + e));
+}
+
+constexpr int kCodebook[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                               1,    13,   25,  38,  53,  69,  89,  113};
+
+Exact iq4_nl(const uint8_t *b, uint64_t e) {
+    return one(half_at(b) * kCodebook[nibble32(b + 2, e)]);
+}
+
+Exact iq4_xs(const uint8_t *b, uint64_t e) {
+    const uint64_t j = e / 32;
+    const int code = bits(b[4 + j / 2], j % 2 ? 4 : 0, 4) +
+                     16 * bits(b[2 + j / 4], static_cast<int>(j % 4 * 2), 2);
+    return one(half_at(b) * (code - 32) * kCodebook[nibble32(b + 8 + 16 * j, e % 32)]);
+}
+
 struct Row {
     DType dtype;
     Exact (*element)(const uint8_t *, uint64_t);
@@ -85,7 +139,12 @@ constexpr Row kRows[] = {
     {DType::I32, plain<int32_t>, {}, 0}, {DType::I64, plain<int64_t>, {}, 0},
     {DType::F16, f16, {0}, 1},           {DType::BF16, bf16, {}, 0},
     {DType::Q8_0, q8_0, {0}, 1},         {DType::Q4_0, q4_0, {0}, 1},
-    {DType::Q4_K, q4_k, {0, 2}, 2},      {DType::Q6_K, q6_k, {208}, 1},
+    {DType::Q4_1, q4_1, {0, 2}, 2},      {DType::Q5_0, q5_0, {0}, 1},
+    {DType::Q5_1, q5_1, {0, 2}, 2},      {DType::Q2_K, q2_k, {80, 82}, 2},
+    {DType::Q3_K, q3_k, {108}, 1},       {DType::Q4_K, q4_k, {0, 2}, 2},
+    {DType::Q5_K, q5_k, {0, 2}, 2},      {DType::Q6_K, q6_k, {208}, 1},
+    {DType::Q8_K, q8_k, {}, 0},          {DType::IQ4_NL, iq4_nl, {0}, 1},
+    {DType::IQ4_XS, iq4_xs, {0}, 1},
 };
 
 const Row *find(DType dtype) {

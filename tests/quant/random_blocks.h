@@ -26,7 +26,7 @@ inline std::vector<uint8_t> random_blocks(DType dtype, uint64_t blocks, std::mt1
         };
         for (const uint32_t offset : f16_offsets(dtype))
             put(offset, f32_to_f16(scale(random)));
-        if (dtype == DType::F32) put(0, scale(random));
+        if (dtype == DType::F32 || dtype == DType::Q8_K) put(0, scale(random));
         if (dtype == DType::F64) put(0, double(scale(random)));
         if (dtype == DType::BF16) put(0, f32_to_bf16(scale(random)));
     }
