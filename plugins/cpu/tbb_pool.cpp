@@ -1,13 +1,22 @@
 #include "plugins/cpu/tbb_pool.h"
 
+#include <optional>
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 namespace realizar::cpu {
 
 struct TbbPool::State {
-    explicit State(int threads) : arena(threads) {}
+    explicit State(int threads) : arena(threads) {
+        // TBB has as many threads as processors, and prints when it is asked for more.
+        if (threads > tbb::info::default_concurrency())
+            limit.emplace(tbb::global_control::max_allowed_parallelism,
+                          static_cast<size_t>(threads));
+    }
+    std::optional<tbb::global_control> limit;
     tbb::task_arena arena;
 };
 
