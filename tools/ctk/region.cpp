@@ -1,0 +1,89 @@
+#include "tools/ctk/region.h"
+
+#include "core/graph/layout.h"
+#include "core/quant/codec.h"
+
+#include <algorithm>
+
+namespace realizar::ctk {
+
+std::vector<int64_t> resolved_dims(const rz_tensor &tensor, std::span<const int64_t> symbols) {
+    std::vector<int64_t> dims(tensor.dims, tensor.dims + tensor.rank);
+    dims[0] = resolve_dim(dims[0], symbols);
+    return dims;
+}
+
+std::vector<int64_t> largest_dims(const Graph &graph, const rz_tensor &tensor) {
+    std::vector<int64_t> symbols;
+    for (const rz_symbol &symbol : graph.symbols())
+        symbols.push_back(symbol.max);
+    return resolved_dims(tensor, symbols);
+}
+
+uint64_t bytes_of(rz_dtype dtype, std::span<const int64_t> dims) {
+    uint64_t elements = 1;
+    for (const int64_t dim : dims)
+        elements *= static_cast<uint64_t>(dim);
+    return row_bytes(*find_dtype(dtype), elements);
+}
+
+uint64_t rows_of(const rz_tensor &tensor) {
+    uint64_t rows = 1;
+    for (uint32_t d = 0; d + 1 < tensor.rank; ++d)
+        rows *= static_cast<uint64_t>(tensor.dims[d]);
+    return rows;
+}
+
+Bytes random_bytes(rz_dtype dtype, std::span<const int64_t> dims, Spread spread, Random &random) {
+    Bytes out(bytes_of(dtype, dims));
+    const Codec *codec = find_codec(static_cast<DType>(dtype));
+    if (codec == nullptr || codec->encode == nullptr) return out;
+    const auto inner = static_cast<uint64_t>(dims.back());
+    const uint64_t stride = row_bytes(*find_dtype(dtype), inner);
+    std::vector<float> row(inner);
+    for (uint64_t at = 0; at + stride <= out.size() && stride > 0; at += stride) {
+        for (float &value : row)
+            value = static_cast<float>(spread.mean + spread.deviation * random.normal());
+        codec->encode(row.data(), nullptr, out.data() + at, inner);
+    }
+    return out;
+}
+
+namespace {
+
+Spread spread_of(const Region &region, TensorId id) {
+    const auto found = region.spread.find(id);
+    return found == region.spread.end() ? Spread{} : found->second;
+}
+
+} // namespace
+
+Leaves make_constants(const Region &region, Random &random) {
+    Leaves leaves(region.graph.tensors().size());
+    for (TensorId id = 0; id < leaves.size(); ++id) {
+        const rz_tensor &tensor = region.graph.tensors()[id];
+        if (!owns(region.graph, id, RZ_ROLE_WEIGHT) && !owns(region.graph, id, RZ_ROLE_STATE))
+            continue;
+        leaves[id] = random_bytes(tensor.dtype, largest_dims(region.graph, tensor),
+                                  spread_of(region, id), random);
+    }
+    return leaves;
+}
+
+void make_inputs(const Region &region, const Step &step, Random &random, Leaves &leaves) {
+    for (TensorId id = 0; id < leaves.size(); ++id) {
+        if (!owns(region.graph, id, RZ_ROLE_INPUT)) continue;
+        const rz_tensor &tensor = region.graph.tensors()[id];
+        const std::vector<int64_t> dims = resolved_dims(tensor, step.symbols);
+        if (const auto found = step.integers.find(id); found != step.integers.end())
+            leaves[id] = to_bytes(found->second);
+        else if (const auto values = step.numbers.find(id); values != step.numbers.end())
+            leaves[id] = to_bytes(values->second);
+        else if (tensor.dtype == RZ_DTYPE_I32)
+            leaves[id] = Bytes(bytes_of(tensor.dtype, dims));
+        else
+            leaves[id] = random_bytes(tensor.dtype, dims, spread_of(region, id), random);
+    }
+}
+
+} // namespace realizar::ctk

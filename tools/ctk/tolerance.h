@@ -1,0 +1,57 @@
+// How far a backend may be from the float64 reference: all tolerances of the kit are made here.
+//
+// Principle. Every operator has a model of the rounding that its contract (backend.h, section 5)
+// allows: the standard deviation sigma of the error of each result, derived from the element types,
+// the accumulation length and the norms of the very operands of the test. Rounding errors of random
+// data add like a random walk, so sigma grows with the square root of the length.
+//
+// u = 2^-24 is the unit roundoff of F32; u16 = 2^-11 and ub16 = 2^-8 those of F16 and BF16. With
+// rows x and w of length K and |wx| = sqrt(sum (w_i x_i)^2):
+//   MATMUL     u |wx| sqrt(1 + K/4) + u |y| sqrt(K/3)     accumulation in F32, in any order
+//              + max|x| / 254 / sqrt(3) |w|               w quantised: x rounded to 8 bits; a
+//                                                         rounding to steps of max/127 has the
+//                                                         deviation step / sqrt(12)
+//              + u16 |wx| / sqrt(3)   (ub16)              w F16 (BF16): x rounded to that type
+//   ATTENTION  the reference runs again with operands perturbed by the same amounts: q rounded to
+//              8 bits (Q8_0 keys) or F16 (F16 keys), K by u sqrt(D), V by u (8 + sqrt(n) + largest
+//              score) and by u16 if V is F16 or Q8_0 (the softmax weights rounded to F16); sigma is
+//              the root mean square of the change over a head's result
+//   RMS_NORM   u |y| (3 + sqrt(D)/2);  LAYER_NORM in the same way, plus the cancellation in x - mean
+//   ROPE       (|a| + |b|) magnitude (2u + |angle| u (4 + |log2 frequency|)): the angle is made in
+//              F32 by a power, a product and a quotient
+//   UNARY, GLU 4u ((1 + |x|) |y| + |x|): exp and tanh within a few units
+//   SOFTMAX    u y (3 + |x_i| + max|x| + sqrt(D)/2) of the scaled x
+//   ADD, MUL   u |y|;  SCALE u (|y| + |x scale|);  GET_ROWS u max|row| if quantised
+//   COPY, ARGMAX, TOP_K, GET_ROWS of a plain type, KV_WRITE to F32 or F16: exact
+//
+// One operator: each element must be within kSigmas sigma. Graphs: the reference runs kRuns times
+// with each node's result disturbed by normal noise of its sigma; the spread of those runs at the
+// outputs is the sigma of the graph (tolerance by propagated noise), see reference_region.h.
+#pragma once
+
+#include "core/reference/ref_ops.h"
+#include "tools/ctk/random.h"
+
+#include <vector>
+
+namespace realizar::ctk {
+
+// The sigmas are models, right within a factor of about two; a Gaussian error exceeds six of the
+// largest of them in none of a million elements.
+inline constexpr double kSigmas = 8;
+
+// A node with its operands as numbers; `call.outputs` hold the reference's results.
+struct NoiseCall {
+    RefCall call;
+    std::vector<rz_dtype> types; // of the inputs
+};
+
+// sigma of each element of the node's first output, row-major. Empty: exact.
+std::vector<double> node_noise(NoiseCall &node, Random &random);
+std::vector<double> attention_noise(NoiseCall &node, Random &random); // tolerance_attention.cpp
+
+// The step of the type at each element of decoded values: how far two correct roundings of nearly
+// the same number may be apart. 0 for F32; for Q8_0 the step of the element's block.
+std::vector<double> rounding_steps(rz_dtype dtype, std::span<const double> values);
+
+} // namespace realizar::ctk
