@@ -126,6 +126,7 @@ class Instance : public Handle<rz_instance> {
   public:
     using Handle::Handle;
     static Result<Instance> create(const Program &program);
+    // The buffers must outlive the instance, or its next binding of the same tensors.
     Status bind(std::span<const rz_binding> bindings);
 };
 

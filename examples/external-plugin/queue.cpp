@@ -25,13 +25,15 @@ void check_range(const Plan &plan, const rz_submit &work, const T &range) {
     const rz_tensor &tensor = plan.tensors[range.tensor];
     const uint64_t size = bytes_of(tensor, rows_of(tensor, work.symbols));
     require(tensor.storage == range.tensor, "a tensor that is no view");
-    require(range.offset <= size && range.size <= size - range.offset && range.data,
-            "a range inside the tensor");
+    require(range.offset <= size && range.size <= size - range.offset &&
+                (range.data || range.size == 0),
+            "data and a range inside the tensor");
 }
 
 void check(const rz_submit &work) {
     const Plan &plan = work.instance->program->plan;
-    require(work.symbol_count == plan.symbols.size(), "one value per symbol");
+    require(work.symbol_count == plan.symbols.size() && (work.symbols || work.symbol_count == 0),
+            "one value per symbol");
     for (uint32_t i = 0; i < work.symbol_count; ++i)
         require(work.symbols[i] >= plan.symbols[i].min && work.symbols[i] <= plan.symbols[i].max,
                 "symbol values inside their bounds");
@@ -96,13 +98,15 @@ void execute(rz_queue *queue, const rz_submit &work) {
     const rz_instance &instance = *work.instance;
     for (uint32_t i = 0; i < work.update_count; ++i) {
         const rz_update &update = at(work.updates, work.update_stride, i);
-        std::memcpy(instance.storage[update.tensor] + update.offset, update.data, update.size);
+        if (update.size > 0)
+            std::memcpy(instance.storage[update.tensor] + update.offset, update.data, update.size);
     }
     for (const Step &step : instance.program->plan.steps)
         run(work, step);
     for (uint32_t i = 0; i < work.read_count; ++i) {
         const rz_read &range = at(work.reads, work.read_stride, i);
-        std::memcpy(range.data, instance.storage[range.tensor] + range.offset, range.size);
+        if (range.size > 0)
+            std::memcpy(range.data, instance.storage[range.tensor] + range.offset, range.size);
     }
     queue->device->submissions += 1;
     queue->device->dispatches += instance.program->plan.steps.size();

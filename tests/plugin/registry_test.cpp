@@ -5,7 +5,11 @@
 
 #include <algorithm>
 
+#include <csignal>
+
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 namespace realizar {
@@ -266,6 +270,35 @@ TEST(DefaultOptions, FindTheBuildTreeAndAbsoluteFoldersOfTheEnvironment) {
     EXPECT_EQ(options.folders[3], "/three");
     EXPECT_EQ(fs::canonical(options.probe), fs::canonical(test::probe_program()));
     EXPECT_TRUE(options.probe_cache.empty() || options.probe_cache.is_absolute());
+}
+
+// A program may have been started with SIGCHLD ignored; then nobody can wait for the probe.
+TEST(Probe, WorksWhereChildrenAreNotReported) {
+    const PluginFolder folder;
+    folder.add("nothing", "good.so");
+    folder.add("crash_in_entry", "crash.so");
+    const auto before = ::signal(SIGCHLD, SIG_IGN);
+    const auto registry = Registry::scan(folder.options());
+    ::signal(SIGCHLD, before);
+    ASSERT_TRUE(registry.ok());
+    EXPECT_EQ((*registry)->find("good")->state, PluginState::ready)
+        << (*registry)->find("good")->reason;
+    EXPECT_EQ(test::record_of(**registry, folder.path() / "crash.so")->state, PluginState::broken);
+}
+
+// Group write permission is fine where the group has nobody else (user private groups).
+TEST(FileChecks, AcceptThePrivateGroupOfTheOwner) {
+    const passwd *user = ::getpwuid(::geteuid());
+    const group *own = user ? ::getgrgid(user->pw_gid) : nullptr;
+    if (!own || std::string(own->gr_name) != user->pw_name || *own->gr_mem)
+        GTEST_SKIP() << "this user has no private group";
+    const PluginFolder folder;
+    const fs::path path = folder.add("nothing", "good.so");
+    ASSERT_EQ(::chown(path.c_str(), static_cast<uid_t>(-1), user->pw_gid), 0);
+    ::chmod(path.c_str(), 0775);
+    EXPECT_TRUE(check_plugin_file(folder.path(), "good.so").ok());
+    ::chmod(path.c_str(), 0777);
+    EXPECT_EQ(check_plugin_file(folder.path(), "good.so").error().tag, "writable_by_others");
 }
 
 // Descriptors of this process must not reach the plugin; a shell would list them.
