@@ -206,9 +206,14 @@ typedef uint32_t rz_dtype;
  * Tensors are row-major, dims[0] outermost, dims[rank-1] contiguous. The innermost dimension is
  * always dense; outer dimensions have byte strides, so a slice of columns or rows of another tensor
  * is a view (storage + offset) and needs no node. Only dims[0] may be symbolic: it then holds
- * RZ_SYMBOL(s), and its value arrives with each submission.
+ * RZ_SYMBOL(s), and its value arrives with each submission. Fixed dimensions are at least 1; a
+ * symbol's minimum may be 0, and a tensor without rows is legal. WEIGHT and STATE are never symbolic.
+ * A storage is contiguous from offset 0; a view has the dtype and role of its storage, stays inside it,
+ * and has positive strides. Two STATEs never share a key; two WEIGHTs with one key are one tensor.
  *
- * Nodes stand in execution order: a node sees the writes of all earlier nodes to a STATE.
+ * Nodes stand in execution order: a node sees the writes of all earlier nodes to a STATE. Every TEMP
+ * is written by exactly one node and owns its bytes (a result is never a view). Outputs are distinct
+ * TEMP storages.
  * Only STATE tensors and the listed outputs are observable. Everything else belongs to the plugin:
  * it may be fused away, kept in another type, or never exist.
  * What changes from step to step is data (INPUT tensors) or a symbol, never an attribute.
@@ -426,7 +431,8 @@ typedef struct rz_attr_top_k {
     uint32_t reserved;
 } rz_attr_top_k;
 
-/* COPY(x F32 | F16 | BF16) -> the same shape, contiguous, F32 | F16 | BF16 (round to nearest even) */
+/* COPY(x F32 | F16 | BF16) -> the same shape, contiguous. The result's type is that of the node's
+ * output tensor, F32 | F16 | BF16 (round to nearest even). */
 #define RZ_OP_COPY 16u
 
 #define RZ_OP_COUNT 17u /* one above the highest op id of this header */
@@ -716,7 +722,8 @@ typedef struct rz_queue_api {
     uint32_t flags;
     rz_code (*create)(rz_device *device, rz_queue **out, rz_error *err); /* [any-thread] */
     /* [object-serial] Checks everything before it starts: symbol values out of bounds, unbound
-     * states, ranges outside a tensor are RZ_INVALID_ARGUMENT and nothing has happened. A failure
+     * states, ranges outside a tensor (at its size under the submitted symbols) are
+     * RZ_INVALID_ARGUMENT and nothing has happened. A failure
      * after that is delivered through the signals (rz_timeline). One submission of an instance runs
      * at a time; the queue keeps that order. Keeps no pointer of the struct but `reads.data`, the
      * instance and the timelines. */
@@ -731,6 +738,7 @@ typedef struct rz_timeline_api {
     uint32_t struct_size;
     uint32_t flags;
     rz_code (*create)(rz_device *device, uint64_t initial, rz_timeline **out, rz_error *err);
+    /* The value reached so far, also on a failed timeline. */
     rz_code (*query)(rz_timeline *timeline, uint64_t *value, rz_error *err);
     /* RZ_TIMEOUT after timeout_ns; 0 asks without waiting, UINT64_MAX waits for ever. */
     rz_code (*wait)(rz_timeline *timeline, uint64_t value, uint64_t timeout_ns, rz_error *err);
