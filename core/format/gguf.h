@@ -117,10 +117,10 @@ class GgufWriter {
     void set_u64(std::string key, uint64_t value);
     void set_f32(std::string key, float value);
     void set_bool(std::string key, bool value);
-    void set_string(std::string key, std::string value);
-    void set_string_array(std::string key, std::vector<std::string> values);
-    void set_f32_array(std::string key, std::vector<float> values);
-    void set_i32_array(std::string key, std::vector<int32_t> values);
+    void set_string(std::string key, std::string_view value);
+    void set_string_array(std::string key, const std::vector<std::string> &values);
+    void set_f32_array(std::string key, const std::vector<float> &values);
+    void set_i32_array(std::string key, const std::vector<int32_t> &values);
     void copy(const GgufEntry &entry); // keeps type and bytes
     // dims outermost first.
     void add_tensor(std::string name, DType dtype, std::vector<int64_t> dims);

@@ -286,19 +286,19 @@ void GgufWriter::set_f32(std::string key, float value) {
 void GgufWriter::set_bool(std::string key, bool value) {
     state_->set(std::move(key), scalar(GgufType::boolean, uint8_t(value)));
 }
-void GgufWriter::set_string(std::string key, std::string value) {
+void GgufWriter::set_string(std::string key, std::string_view value) {
     std::string out;
     append(out, static_cast<uint32_t>(GgufType::string));
     append_string(out, value);
     state_->set(std::move(key), std::move(out));
 }
-void GgufWriter::set_string_array(std::string key, std::vector<std::string> values) {
+void GgufWriter::set_string_array(std::string key, const std::vector<std::string> &values) {
     state_->set(std::move(key), string_array(values));
 }
-void GgufWriter::set_f32_array(std::string key, std::vector<float> values) {
+void GgufWriter::set_f32_array(std::string key, const std::vector<float> &values) {
     state_->set(std::move(key), scalar_array(GgufType::f32, values));
 }
-void GgufWriter::set_i32_array(std::string key, std::vector<int32_t> values) {
+void GgufWriter::set_i32_array(std::string key, const std::vector<int32_t> &values) {
     state_->set(std::move(key), scalar_array(GgufType::i32, values));
 }
 void GgufWriter::copy(const GgufEntry &entry) {

@@ -89,8 +89,8 @@ Status set_chat_template(const std::filesystem::path &folder, const json &settin
                          GgufWriter &writer) {
     const auto path = folder / "chat_template.jinja";
     if (is_there(path)) {
-        RZ_ASSIGN(std::string text, read_small_file(path, kMaxFile));
-        writer.set_string("tokenizer.chat_template", std::move(text));
+        RZ_ASSIGN(const std::string text, read_small_file(path, kMaxFile));
+        writer.set_string("tokenizer.chat_template", text);
         return {};
     }
     const auto found = settings.find("chat_template");
@@ -132,9 +132,9 @@ Status set_hf_tokenizer(const std::filesystem::path &folder, uint32_t vocabulary
 
     writer.set_string("tokenizer.ggml.model", "llama");
     writer.set_string("tokenizer.ggml.pre", "default");
-    writer.set_string_array("tokenizer.ggml.tokens", std::move(tokens.texts));
-    writer.set_f32_array("tokenizer.ggml.scores", std::move(tokens.scores));
-    writer.set_i32_array("tokenizer.ggml.token_type", std::move(tokens.types));
+    writer.set_string_array("tokenizer.ggml.tokens", tokens.texts);
+    writer.set_f32_array("tokenizer.ggml.scores", tokens.scores);
+    writer.set_i32_array("tokenizer.ggml.token_type", tokens.types);
     set_id(writer, "tokenizer.ggml.bos_token_id", model.bos_id);
     set_id(writer, "tokenizer.ggml.eos_token_id", model.eos_id);
     set_id(writer, "tokenizer.ggml.unknown_token_id", model.unk_id);

@@ -188,12 +188,14 @@ struct Q2_K {
     uint16_t d, dmin;
 
     void decode(float *out) const {
-        for (uint64_t e = 0; e < kSuper; ++e) {
-            const uint8_t sub = codes[e / kSub];
-            const float scale = f16_to_f32(d) * static_cast<float>(sub & 15);
-            const float minimum = f16_to_f32(dmin) * static_cast<float>(sub >> 4);
-            const int level = pairs[e / 128 * 32 + e % 32] >> (e % 128 / 32 * 2) & 3;
-            out[e] = scale * static_cast<float>(level) - minimum;
+        for (uint64_t j = 0; j < kSubs; ++j) {
+            const uint64_t half = j / 8, r = j % 8 / 2, first = j % 2 * kSub;
+            const float scale = f16_to_f32(d) * static_cast<float>(codes[j] & 15);
+            const float minimum = f16_to_f32(dmin) * static_cast<float>(codes[j] >> 4);
+            for (uint64_t i = first; i < first + kSub; ++i) {
+                const int level = pairs[half * 32 + i] >> (2 * r) & 3;
+                *out++ = scale * static_cast<float>(level) - minimum;
+            }
         }
     }
 

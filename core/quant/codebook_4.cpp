@@ -9,8 +9,8 @@
 namespace realizar {
 namespace {
 
-constexpr std::array<int8_t, 16> kLevels = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                            1,    13,   25,  38,  53,  69,  89,  113};
+constexpr std::array<int, 16> kLevels = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                         1,    13,   25,  38,  53,  69,  89,  113};
 constexpr int kLowest = kLevels.front(), kHighest = kLevels.back();
 constexpr uint64_t kGroup = 32; // elements that share a scale
 
@@ -18,12 +18,12 @@ constexpr uint64_t kGroup = 32; // elements that share a scale
 constexpr auto kNearest = [] {
     std::array<uint8_t, kHighest - kLowest + 1> nearest{};
     for (int value = kLowest; value <= kHighest; ++value) {
-        uint8_t best = 0;
-        for (uint8_t i = 1; i < kLevels.size(); ++i) {
+        size_t best = 0;
+        for (size_t i = 1; i < kLevels.size(); ++i) {
             const int was = value - kLevels[best], is = value - kLevels[i];
             if (is * is < was * was) best = i;
         }
-        nearest[static_cast<size_t>(value - kLowest)] = best;
+        nearest[static_cast<size_t>(value - kLowest)] = static_cast<uint8_t>(best);
     }
     return nearest;
 }();
@@ -77,8 +77,8 @@ void put_indices(const float *values, float scale, uint8_t *nibbles) {
 
 void get_values(const uint8_t *nibbles, float scale, float *out) {
     for (uint64_t i = 0; i < kGroup / 2; ++i) {
-        out[i] = scale * kLevels[nibbles[i] & 15];
-        out[i + kGroup / 2] = scale * kLevels[nibbles[i] >> 4];
+        out[i] = scale * static_cast<float>(kLevels[nibbles[i] & 15]);
+        out[i + kGroup / 2] = scale * static_cast<float>(kLevels[nibbles[i] >> 4]);
     }
 }
 

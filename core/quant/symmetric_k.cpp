@@ -73,12 +73,14 @@ struct Q6_K {
     uint16_t d;
 
     void decode(float *out) const {
-        for (uint64_t e = 0; e < kSuper; ++e) {
-            const uint64_t half = e / 128, r = e % 128 / 32, i = e % 32;
-            const int nibble = nibbles[half * 64 + r % 2 * 32 + i] >> (r / 2 * 4) & 15;
-            const int pair = pairs[half * 32 + i] >> (2 * r) & 3;
-            const float scale = f16_to_f32(d) * static_cast<float>(scales[e / kSub]);
-            out[e] = scale * static_cast<float>((nibble | pair << 4) + kLow);
+        for (uint64_t j = 0; j < kSubs; ++j) {
+            const uint64_t half = j / 8, r = j % 8 / 2, first = j % 2 * kSub;
+            const float scale = f16_to_f32(d) * static_cast<float>(scales[j]);
+            for (uint64_t i = first; i < first + kSub; ++i) {
+                const int nibble = nibbles[half * 64 + r % 2 * 32 + i] >> (r / 2 * 4) & 15;
+                const int pair = pairs[half * 32 + i] >> (2 * r) & 3;
+                *out++ = scale * static_cast<float>((nibble | pair << 4) + kLow);
+            }
         }
     }
 
@@ -117,12 +119,14 @@ struct Q3_K {
     }
 
     void decode(float *out) const {
-        for (uint64_t e = 0; e < kSuper; ++e) {
-            const uint64_t half = e / 128, r = e % 128 / 32, i = e % 32;
-            const int pair = pairs[half * 32 + i] >> (2 * r) & 3,
-                      third = thirds[i] >> (4 * half + r) & 1;
-            const float sub = f16_to_f32(d) * static_cast<float>(scale(e / kSub));
-            out[e] = sub * static_cast<float>((pair | third << 2) + kLow);
+        for (uint64_t j = 0; j < kSubs; ++j) {
+            const uint64_t half = j / 8, r = j % 8 / 2, first = j % 2 * kSub;
+            const float sub = f16_to_f32(d) * static_cast<float>(scale(j));
+            for (uint64_t i = first; i < first + kSub; ++i) {
+                const int pair = pairs[half * 32 + i] >> (2 * r) & 3;
+                const int third = thirds[i] >> (4 * half + r) & 1;
+                *out++ = sub * static_cast<float>((pair | third << 2) + kLow);
+            }
         }
     }
 
