@@ -97,6 +97,38 @@ TEST(GgufReader, TypedAccessChecksTypeAndRange) {
     EXPECT_EQ(file.require_string("missing").error().tag, "missing_key");
 }
 
+// Negative control of the memory limits in these tests: the probe sees what is allocated.
+TEST(MemoryProbe, SeesAllocations) {
+    if (!kMemoryIsMeasurable || !reset_peak_memory())
+        GTEST_SKIP() << "memory cannot be measured here";
+    const uint64_t before = peak_memory();
+    { const std::string block(32 * kMiB, 'x'); }
+    EXPECT_GE(peak_memory() - before, 31 * kMiB);
+}
+
+// A file at every limit at once loads within the memory that docs/formats/gguf.md promises.
+TEST(GgufReader, LimitsFitTheMemoryBudget) {
+    Sketch sketch;
+    constexpr uint64_t kCount = 65536, kStrings = 2u << 20;
+    sketch.entries.push_back(
+        {"strings", array_value(8, kStrings, std::string(8 * kStrings, '\0'))});
+    for (uint64_t i = 1; i < kCount; ++i)
+        sketch.entries.push_back({"k" + std::to_string(i), value(0, uint8_t(i))});
+    for (uint64_t i = 0; i < kCount; ++i)
+        sketch.tensors.push_back({"t" + std::to_string(i), {1, 1, 1, 1}, 0, 32 * i});
+    sketch.data = std::string(32 * kCount, 'x');
+    const std::string bytes = sketch.bytes();
+    const bool measured = kMemoryIsMeasurable && reset_peak_memory();
+    const uint64_t before = peak_memory();
+    const auto file = GgufFile::parse(as_bytes(bytes), "label");
+    if (measured) {
+        EXPECT_LT(peak_memory() - before, 64 * kMiB);
+    }
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    EXPECT_EQ((*file)->find_tensor("t65535")->file_offset, bytes.size() - 32);
+    EXPECT_EQ(*(*file)->require_u32("k65535"), 255u);
+}
+
 struct PlannedTensor {
     std::string name;
     DType dtype;
