@@ -124,43 +124,66 @@ Result<std::unique_ptr<DeviceRegion>> DeviceRegion::create(Session &session, con
                                                            const Leaves &leaves,
                                                            const DeviceOptions &options) {
     auto region = std::unique_ptr<DeviceRegion>(new DeviceRegion(session, graph, options));
-    RZ_ASSIGN(region->timeline_, session.timeline());
-    RZ_ASSIGN(region->queue_, session.queue());
-    for (TensorId id = 0; id < leaves.size(); ++id) {
-        if (owns(graph, id, RZ_ROLE_STATE)) RZ_TRY(region->make_fenced(id, leaves[id]));
-        if (owns(graph, id, RZ_ROLE_INPUT) && options.bind_inputs)
-            RZ_TRY(region->make_fenced(id, {}));
-    }
-    if (options.bind_outputs)
-        for (const TensorId id : graph.outputs())
-            RZ_TRY(region->make_fenced(id, {}));
+    RZ_TRY(region->make_memory(leaves));
     RZ_ASSIGN(region->weights_, load_weights(session, graph, leaves, options.stable_weights));
     RZ_TRY(region->compile());
-    RZ_TRY(region->bind_all());
+    RZ_TRY(region->make_instance());
     return region;
+}
+
+Result<std::unique_ptr<DeviceRegion>> DeviceRegion::sibling(const DeviceRegion &first,
+                                                            const Leaves &leaves) {
+    auto region = std::unique_ptr<DeviceRegion>(
+        new DeviceRegion(first.session_, first.graph_, first.options_));
+    region->program_ = first.program_;
+    RZ_TRY(region->make_memory(leaves));
+    RZ_TRY(region->make_instance());
+    return region;
+}
+
+Status DeviceRegion::make_memory(const Leaves &leaves) {
+    RZ_ASSIGN(timeline_, session_.timeline());
+    RZ_ASSIGN(queue_, session_.queue());
+    for (TensorId id = 0; id < leaves.size(); ++id) {
+        const bool state = owns(graph_, id, RZ_ROLE_STATE);
+        if (!state && !(options_.bind_inputs && owns(graph_, id, RZ_ROLE_INPUT))) continue;
+        RZ_ASSIGN(Fenced fenced, make_fenced(id, state ? leaves[id] : Bytes()));
+        fenced_.push_back(std::move(fenced));
+    }
+    for (const TensorId id : graph_.outputs()) {
+        if (!options_.bind_outputs) break;
+        RZ_ASSIGN(Fenced fenced, make_fenced(id, {}));
+        fenced_.push_back(std::move(fenced));
+    }
+    return {};
 }
 
 Status DeviceRegion::compile() {
     AbiError error;
     const rz_graph view = graph_.view();
     const uint32_t flags = options_.fuse ? 0 : RZ_COMPILE_NO_FUSE;
-    RZ_TRY(expect_ok(try_compile(session_, view, weights_.get(), flags, program_, error), error,
+    RZ_TRY(expect_ok(try_compile(session_, view, weights_.get(), flags, own_program_, error), error,
                      "program.compile"));
+    program_ = own_program_.get();
     rz_program_info info{};
     info.struct_size = sizeof info;
-    RZ_TRY(expect_ok(session_.api().program->info(program_.get(), &info, &error), error,
-                     "program.info"));
+    RZ_TRY(expect_ok(session_.api().program->info(program_, &info, &error), error, "program.info"));
     CTK_CHECK(info.fused_nodes <= graph_.nodes().size(),
               "program.info: %u fused nodes of %zu in the graph", info.fused_nodes,
               graph_.nodes().size());
-    rz_instance *instance = nullptr;
-    RZ_TRY(expect_ok(session_.api().instance->create(program_.get(), &instance, &error), error,
-                     "instance.create"));
-    instance_ = {instance, session_.api().instance->destroy};
     return {};
 }
 
-Status DeviceRegion::make_fenced(TensorId id, const Bytes &contents) {
+Status DeviceRegion::make_instance() {
+    AbiError error;
+    rz_instance *instance = nullptr;
+    RZ_TRY(expect_ok(session_.api().instance->create(program_, &instance, &error), error,
+                     "instance.create"));
+    instance_ = {instance, session_.api().instance->destroy};
+    return bind_all();
+}
+
+Result<DeviceRegion::Fenced> DeviceRegion::make_fenced(TensorId id, const Bytes &contents) {
     Fenced fenced;
     fenced.tensor = id;
     const rz_tensor &tensor = graph_.tensors()[id];
@@ -177,8 +200,23 @@ Status DeviceRegion::make_fenced(TensorId id, const Bytes &contents) {
     RZ_TRY(
         expect_ok(session_.api().buffer->write(fenced.buffer.get(), 0, bytes.data(), total, &error),
                   error, "buffer.write"));
-    fenced_.push_back(std::move(fenced));
-    return {};
+    return fenced;
+}
+
+Status DeviceRegion::exchange_states(const Leaves &leaves) {
+    other_states_.clear();
+    for (TensorId id = 0; id < leaves.size(); ++id) {
+        if (!owns(graph_, id, RZ_ROLE_STATE)) continue;
+        RZ_ASSIGN(Fenced fenced, make_fenced(id, leaves[id]));
+        other_states_.push_back(std::move(fenced));
+    }
+    return exchange_states();
+}
+
+Status DeviceRegion::exchange_states() {
+    for (Fenced &other : other_states_)
+        std::swap(*find(other.tensor), other);
+    return bind_all();
 }
 
 Status DeviceRegion::bind_all() {

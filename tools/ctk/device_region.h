@@ -27,10 +27,18 @@ class DeviceRegion {
                                                         const Leaves &leaves,
                                                         const DeviceOptions &options);
 
+    // Another instance of the first one's program, with states of its own. The first must outlive it.
+    static Result<std::unique_ptr<DeviceRegion>> sibling(const DeviceRegion &first,
+                                                         const Leaves &leaves);
+
     // One submission with the INPUT bytes of the leaves. outputs[id] are the bytes of each output
     // at these symbols. Fails if the plugin wrote where it must not.
     Status run(std::span<const int64_t> symbols, const Leaves &leaves, Leaves &outputs);
     Result<Bytes> read_state(TensorId id);
+    // Binds states of these contents instead of the present ones; the second form goes back to the
+    // states that were bound before the last exchange.
+    Status exchange_states(const Leaves &leaves);
+    Status exchange_states();
 
     rz_instance *instance() const { return instance_.get(); }
 
@@ -45,7 +53,9 @@ class DeviceRegion {
     DeviceRegion(Session &session, const Graph &graph, const DeviceOptions &options)
         : session_(session), graph_(graph), options_(options) {}
     Status compile();
-    Status make_fenced(TensorId id, const Bytes &contents);
+    Result<Fenced> make_fenced(TensorId id, const Bytes &contents);
+    Status make_memory(const Leaves &leaves);
+    Status make_instance();
     Status bind_all();
     Status check_fences();
     Status submit(std::span<const int64_t> symbols, Transfers &transfers);
@@ -58,9 +68,10 @@ class DeviceRegion {
     // In the order that the ABI wants, last destroyed first.
     Owned<rz_timeline> timeline_{nullptr, nullptr};
     Owned<rz_queue> queue_{nullptr, nullptr};
-    std::vector<Fenced> fenced_;
+    std::vector<Fenced> fenced_, other_states_;
     Owned<rz_weights> weights_{nullptr, nullptr};
-    Owned<rz_program> program_{nullptr, nullptr};
+    Owned<rz_program> own_program_{nullptr, nullptr};
+    rz_program *program_ = nullptr;
     Owned<rz_instance> instance_{nullptr, nullptr};
     uint64_t submissions_ = 0;
 };

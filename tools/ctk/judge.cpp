@@ -36,6 +36,47 @@ Status compare_tensor(const Graph &graph, const ReferenceRegion &reference, Tens
     return compare(name_of(graph, id), {got.data, expected.data, limit, expected.dims, free_rows});
 }
 
+// Indices of ARGMAX and TOP_K behind other nodes: another index is right if its element is within the
+// tolerance of the one that the reference chose. Where the device also shows the elements, its choice
+// must be exact for them.
+Status compare_indices(const Graph &graph, const ReferenceRegion &reference, TensorId id,
+                       const Leaves &outputs) {
+    const auto makes = [&](const rz_node &node) {
+        return std::count(node.outputs, node.outputs + node.output_count, id) > 0;
+    };
+    const auto node = std::ranges::find_if(graph.nodes(), makes);
+    const TensorId x = node->inputs[0];
+    const RefValue &wanted = reference.value(id), &elements = reference.value(x);
+    RZ_ASSIGN(const RefValue got, ref_from_bytes(RZ_DTYPE_I32, wanted.dims, outputs[id]));
+    const std::vector<double> limit = reference.limits(x);
+    const auto width = static_cast<size_t>(elements.dims.back());
+    const size_t per_row = wanted.data.size() / (elements.data.size() / width);
+    std::vector<double> shown;
+    if (!outputs[x].empty()) {
+        RZ_ASSIGN(RefValue value, ref_from_bytes(RZ_DTYPE_F32, elements.dims, outputs[x]));
+        shown = std::move(value.data);
+    }
+    for (size_t i = 0; i < got.data.size(); ++i) {
+        const size_t row = i / per_row * width;
+        CTK_CHECK(got.data[i] >= 0 && got.data[i] < static_cast<double>(width),
+                  "'%s': index %g in rows of %zu", name_of(graph, id).c_str(), got.data[i], width);
+        const size_t a = row + static_cast<size_t>(got.data[i]);
+        const size_t b = row + static_cast<size_t>(wanted.data[i]);
+        CTK_CHECK(std::fabs(elements.data[a] - elements.data[b]) <= limit[a] + limit[b],
+                  "'%s': expected index %g with %.9g, found %g with %.9g",
+                  name_of(graph, id).c_str(), wanted.data[i], elements.data[b], got.data[i],
+                  elements.data[a]);
+        if (shown.empty()) continue;
+        const auto begin = shown.begin() + static_cast<int64_t>(row);
+        const auto larger = std::count_if(begin, begin + static_cast<int64_t>(width),
+                                          [&](double value) { return value > shown[a]; });
+        CTK_CHECK(larger <= static_cast<int64_t>(i % per_row),
+                  "'%s': index %g, but %zd elements of the row that the device shows are larger",
+                  name_of(graph, id).c_str(), got.data[i], larger);
+    }
+    return {};
+}
+
 // What one submission must leave alone: cells that no node wrote keep their bytes, and a block type
 // is rounded, not cut.
 Status compare_state(const Graph &graph, const ReferenceRegion &reference, TensorId id,
@@ -111,38 +152,91 @@ Status compare(const std::string &name, const Comparison &c) {
                       error / std::max(power, 1e-300));
 }
 
-Status judge(Session &session, const Region &region, uint64_t seed, const DeviceOptions &options) {
-    const Graph &graph = region.graph;
-    Random random(seed);
-    Leaves leaves = make_constants(region, random);
-    const Leaves constants = leaves;
-    ReferenceRegion reference(graph, seed ^ 0x6b6974u);
-    RZ_TRY(reference.set_constants(leaves));
-    RZ_ASSIGN(const auto device, DeviceRegion::create(session, graph, leaves, options));
-    Leaves states = leaves, outputs;
-    for (size_t s = 0; s < region.steps.size(); ++s) {
-        const Step &step = region.steps[s];
-        make_inputs(region, step, random, leaves);
-        RZ_TRY(reference.run(step.symbols, leaves));
-        const auto in_step = [&](Status status) {
-            return status ? std::move(status)
-                          : Status(std::move(status).error().within("step " + std::to_string(s)));
-        };
-        RZ_TRY(in_step(device->run(step.symbols, leaves, outputs)));
-        for (const TensorId id : graph.outputs())
-            RZ_TRY(in_step(compare_tensor(graph, reference, id, outputs[id], &step.free_rows)));
-        for (TensorId id = 0; id < leaves.size(); ++id) {
-            if (!owns(graph, id, RZ_ROLE_STATE)) continue;
-            RZ_ASSIGN(Bytes after, device->read_state(id));
-            RZ_TRY(in_step(compare_state(graph, reference, id, states[id], after)));
-            states[id] = std::move(after);
-        }
+Result<std::unique_ptr<Trial>> Trial::create(Session &session, const Region &region, uint64_t seed,
+                                             const DeviceOptions &options) {
+    auto trial = std::unique_ptr<Trial>(new Trial(region, seed));
+    trial->leaves_ = make_constants(region, trial->random_);
+    trial->constants_ = trial->states_ = trial->leaves_;
+    RZ_TRY(trial->reference_.set_constants(trial->leaves_));
+    RZ_ASSIGN(trial->device_, DeviceRegion::create(session, region.graph, trial->leaves_, options));
+    return trial;
+}
+
+Result<std::unique_ptr<Trial>> Trial::sibling(const Trial &first, uint64_t seed) {
+    const Graph &graph = first.region_.graph;
+    auto trial = std::unique_ptr<Trial>(new Trial(first.region_, seed));
+    trial->leaves_ = make_constants(first.region_, trial->random_);
+    for (TensorId id = 0; id < trial->leaves_.size(); ++id)
+        if (owns(graph, id, RZ_ROLE_WEIGHT)) trial->leaves_[id] = first.constants_[id];
+    trial->constants_ = trial->states_ = trial->leaves_;
+    RZ_TRY(trial->reference_.set_constants(trial->leaves_));
+    RZ_ASSIGN(trial->device_, DeviceRegion::sibling(*first.device_, trial->leaves_));
+    return trial;
+}
+
+Status Trial::step(const Step &step) {
+    make_inputs(region_, step, random_, leaves_);
+    RZ_TRY(reference_.run(step.symbols, leaves_));
+    RZ_TRY(device_->run(step.symbols, leaves_, outputs_));
+    RZ_TRY(compare_outputs(step));
+    return compare_states();
+}
+
+Status Trial::compare_outputs(const Step &step) {
+    const Graph &graph = region_.graph;
+    for (const TensorId id : graph.outputs()) {
+        const bool index = graph.tensors()[id].dtype == RZ_DTYPE_I32;
+        if (index && !reference_.single())
+            RZ_TRY(compare_indices(graph, reference_, id, outputs_));
+        else
+            RZ_TRY(compare_tensor(graph, reference_, id, outputs_[id], &step.free_rows));
     }
-    for (TensorId id = 0; id < leaves.size(); ++id)
-        if (owns(graph, id, RZ_ROLE_WEIGHT))
-            CTK_CHECK(leaves[id] == constants[id], "'%s': the plugin changed the weight's source",
-                      name_of(graph, id).c_str());
     return {};
+}
+
+Status Trial::compare_states() {
+    const Graph &graph = region_.graph;
+    for (TensorId id = 0; id < leaves_.size(); ++id) {
+        if (!owns(graph, id, RZ_ROLE_STATE)) continue;
+        RZ_ASSIGN(Bytes after, device_->read_state(id));
+        RZ_TRY(compare_state(graph, reference_, id, states_[id], after));
+        states_[id] = std::move(after);
+    }
+    return {};
+}
+
+Status Trial::enter_other_states(uint64_t seed) {
+    Random random(seed);
+    Leaves fresh = make_constants(region_, random);
+    for (TensorId id = 0; id < fresh.size(); ++id)
+        if (owns(region_.graph, id, RZ_ROLE_WEIGHT)) fresh[id] = constants_[id];
+    kept_reference_ = std::make_unique<ReferenceRegion>(reference_);
+    kept_states_ = std::move(states_);
+    states_ = fresh;
+    RZ_TRY(reference_.set_constants(fresh));
+    return device_->exchange_states(fresh);
+}
+
+Status Trial::leave_other_states() {
+    reference_.take_values(*kept_reference_);
+    states_ = std::move(kept_states_);
+    return device_->exchange_states();
+}
+
+Status Trial::weights_unchanged() const {
+    for (TensorId id = 0; id < leaves_.size(); ++id)
+        if (owns(region_.graph, id, RZ_ROLE_WEIGHT))
+            CTK_CHECK(leaves_[id] == constants_[id], "'%s': the plugin changed the weight's source",
+                      name_of(region_.graph, id).c_str());
+    return {};
+}
+
+Status judge(Session &session, const Region &region, uint64_t seed, const DeviceOptions &options) {
+    RZ_ASSIGN(const auto trial, Trial::create(session, region, seed, options));
+    for (size_t s = 0; s < region.steps.size(); ++s)
+        if (Status status = trial->step(region.steps[s]); !status)
+            return std::move(status).error().within("step " + std::to_string(s));
+    return trial->weights_unchanged();
 }
 
 Status judge(Session &session, const Region &region, uint64_t seed) {

@@ -30,6 +30,7 @@ CaseList device_cases(const Offer &offer) {
     add_thread_cases(cases);
     add_claim_cases(offer, cases);
     add_operator_cases(offer, cases);
+    add_graph_cases(offer, cases);
     return cases;
 }
 

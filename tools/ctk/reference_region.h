@@ -26,6 +26,12 @@ class ReferenceRegion {
     // Runs the nodes with the INPUT bytes of the leaves.
     Status run(std::span<const int64_t> symbols, const Leaves &leaves);
 
+    // Goes back to the values of an earlier copy (of the same region).
+    void take_values(const ReferenceRegion &earlier) {
+        truth_ = earlier.truth_;
+        runs_ = earlier.runs_;
+    }
+
     const RefValue &value(TensorId id) const { return truth_[id]; }
     // How far each element of an output or state may be from its value.
     std::vector<double> limits(TensorId id) const;
