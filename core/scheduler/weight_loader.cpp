@@ -95,7 +95,9 @@ Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
         if (!owns_weight(graph, i)) continue;
         const rz_tensor &tensor = graph.tensors()[i];
         RZ_TRY(load_tensor(loaded.weights, tensor, options, done, total));
-        if (loaded.plan.aliased == 0 && options.release) {
+        // Where the plugin makes copies, most source pages are not needed again; the few that it goes
+        // on reading in place come back from the page cache.
+        if (loaded.plan.resident > 0 && options.release) {
             RZ_ASSIGN(const WeightBytes source, options.weights(tensor.key));
             options.release(source.bytes);
         }
