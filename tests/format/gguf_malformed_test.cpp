@@ -151,7 +151,10 @@ std::vector<Mutation> entry_mutations() {
         {16, "empty_strings", "count_exceeds_file", "'k'",
          entry("k", array_value(8, uint64_t(1) << 31, std::string(65536, '\0')))},
         {16, "strings_over_limit", "array_too_large", "'k'",
-         entry("k", array_value(8, (2u << 20) + 1, std::string(8 * ((2u << 20) + 1), '\0')))},
+         [] {
+             constexpr uint64_t kCount = (2u << 20) + 1;
+             return entry("k", array_value(8, kCount, std::string(8 * kCount, '\0')))();
+         }},
         {16, "array_string_past_file", "string_exceeds_file", "'k'",
          entry("k", array_value(8, 2, raw_string("a") + raw(kHuge)))},
         {17, "array_of_array", "nested_array", "'k'", entry("k", nested_arrays(1))},

@@ -102,7 +102,8 @@ TEST(MemoryProbe, SeesAllocations) {
     if (!kMemoryIsMeasurable || !reset_peak_memory())
         GTEST_SKIP() << "memory cannot be measured here";
     const uint64_t before = peak_memory();
-    { const std::string block(32 * kMiB, 'x'); }
+    const auto block = std::make_unique<std::string>(32 * kMiB, 'x');
+    EXPECT_EQ(block->find_first_not_of('x'), block->npos);
     EXPECT_GE(peak_memory() - before, 31 * kMiB);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <malloc.h>
 #include <stdexcept>
 #include <string>
 
@@ -53,7 +54,9 @@ inline uint64_t peak_memory() {
         }
     return 0;
 }
+// Free heap pages go back to the system first: new blocks in them would not be seen.
 inline bool reset_peak_memory() {
+    ::malloc_trim(0);
     std::ofstream file("/proc/self/clear_refs");
     file << 5 << std::flush;
     return file.good();
