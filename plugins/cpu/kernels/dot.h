@@ -11,24 +11,25 @@ template <class T, int R>
 static inline void dot_blocks(const DotArgs &a, uint64_t row) {
     const Q8Row x = q8_row(a.x, a.k);
     const uint8_t *w[R];
-    F8 acc[R], correction[R];
-    for (int r = 0; r < R; ++r) {
+    typename T::Sum sum[R];
+    for (int r = 0; r < R; ++r)
         w[r] = a.w + static_cast<int64_t>(row + static_cast<uint64_t>(r)) * a.w_stride;
-        acc[r] = correction[r] = f8_set1(0.0f);
-    }
     const int64_t ahead = R * a.w_stride;
-    for (uint64_t b = 0; b < a.k / T::kElements; ++b)
+    const uint64_t blocks = a.k / T::kElements;
+    uint64_t b = 0;
+    for (; b + T::kAtOnce <= blocks; b += T::kAtOnce)
+#pragma GCC unroll 8 // else sums live in memory
         for (int r = 0; r < R; ++r) {
             const uint8_t *block = w[r] + b * T::kBytes;
-            for (int line = 0; line < T::kBytes; line += 64)
-                __builtin_prefetch(block + ahead + line);
-            T::dot(block, x, b, acc[r], correction[r]);
+            for (uint64_t line = 0; line < T::kAtOnce * T::kBytes; line += 64)
+                __builtin_prefetch(block + ahead + static_cast<int64_t>(line));
+            sum[r].add(block, x, b);
         }
-    for (int r = 0; r < R; ++r) {
-        float total = f8_reduce_add(acc[r]);
-        if (T::kCorrection != 0.0f) total -= T::kCorrection * f8_reduce_add(correction[r]);
-        a.y[row + static_cast<uint64_t>(r)] = total;
-    }
+    if constexpr (T::kAtOnce == 2)
+        for (int r = 0; r < R && b < blocks; ++r)
+            sum[r].add_last(w[r] + b * T::kBytes, x, b);
+    for (int r = 0; r < R; ++r)
+        a.y[row + static_cast<uint64_t>(r)] = sum[r].total();
 }
 
 template <class T, int R>
@@ -54,6 +55,7 @@ static inline void dot_floats(const DotArgs &a, uint64_t row) {
     uint64_t i = 0;
     for (; i + 2 * kLanes <= a.k; i += 2 * kLanes) {
         const F x0 = load(x + i), x1 = load(x + i + kLanes);
+#pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const uint8_t *p = w[r] + i * T::kBytes;
             __builtin_prefetch(p + ahead);

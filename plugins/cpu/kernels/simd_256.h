@@ -22,8 +22,13 @@ static inline uint16_t float_to_half(float x) { return _cvtss_sh(x, _MM_FROUND_T
 static inline F8 f8_set1(float x) { return {_mm256_set1_ps(x)}; }
 static inline F8 f8_load(const float *p) { return {_mm256_loadu_ps(p)}; }
 static inline void f8_store(float *p, F8 a) { _mm256_storeu_ps(p, a.v); }
-static inline F8 f8_halves(float low, float high) {
-    return {_mm256_set_m128(_mm_set1_ps(high), _mm_set1_ps(low))};
+template <int... LANES>
+static inline F8 f8_pick(F8 a) {
+    return {_mm256_permutevar8x32_ps(a.v, _mm256_setr_epi32(LANES...))};
+}
+static inline F8 f8_from_i8(const int8_t *p) {
+    return {_mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
 }
 static inline F8 f8_mul(F8 a, F8 b) { return {_mm256_mul_ps(a.v, b.v)}; }
 static inline F8 f8_fma(F8 a, F8 b, F8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }

@@ -109,3 +109,5 @@ static inline I dot4_wide(I acc, I w, I x) {
 }
 
 } // namespace realizar::cpu::RZ_CPU_ISA
+
+#include "plugins/cpu/kernels/simd_pair.h"

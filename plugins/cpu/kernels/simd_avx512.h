@@ -87,4 +87,78 @@ static inline F to_f(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
 static inline I dot4(I acc, I w, I x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 static inline I dot4_wide(I acc, I w, I x) { return dot4(acc, w, x); }
 
+// --- 64 bytes and 16 lanes; definitions in simd_pair.h ---
+struct B64 {
+    __m512i v;
+};
+using F16L = F;
+using I16L = I;
+
+static inline B64 b64_load(const void *p) { return {_mm512_loadu_si512(p)}; }
+// The same 32 bytes in both halves, then another shift for each half.
+static inline __m512i both_halves(const uint8_t *p) {
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+static inline __m512i per_half(int64_t low, int64_t high) {
+    return _mm512_setr_epi64(low, low, low, low, high, high, high, high);
+}
+static inline B64 b64_split_nibbles(const uint8_t *p) {
+    const __m512i shifted = _mm512_srlv_epi64(both_halves(p), per_half(0, 4));
+    return {_mm512_and_si512(shifted, _mm512_set1_epi8(15))};
+}
+static inline B64 b64_nibbles(const uint8_t *p, const uint8_t *q) {
+    const __m256i raw = _mm256_set_m128i(_mm_loadu_si128(reinterpret_cast<const __m128i *>(q)),
+                                         _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
+    const __m512i twice = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3),
+                                                   _mm512_castsi256_si512(raw));
+    const __m512i shifted = _mm512_srlv_epi64(twice, _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4));
+    return {_mm512_and_si512(shifted, _mm512_set1_epi8(15))};
+}
+static inline B64 b64_low_nibbles(B64 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
+static inline B64 b64_high_nibbles(B64 a) {
+    return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(15))};
+}
+template <int J>
+static inline B64 b64_split_crumbs_x16(const uint8_t *p) {
+    const __m512i raw = both_halves(p);
+    const __m512i shifted =
+        J == 0 ? _mm512_sllv_epi64(raw, per_half(4, 2)) : _mm512_srlv_epi64(raw, per_half(0, 2));
+    return {_mm512_and_si512(shifted, _mm512_set1_epi8(48))};
+}
+static inline B64 b64_or(B64 a, B64 b) { return {_mm512_or_si512(a.v, b.v)}; }
+static inline I16L b64_dot(B64 w, B64 x) {
+    return {_mm512_dpbusd_epi32(_mm512_setzero_si512(), w.v, x.v)};
+}
+
+static inline F16L f16l_zero() { return zero(); }
+static inline F16L f16l_halves(float low, float high) {
+    return {_mm512_mask_broadcastss_ps(_mm512_set1_ps(low), 0xff00, _mm_set_ss(high))};
+}
+static inline F16L f16l_from(I16L a) { return to_f(a); }
+static inline F16L f16l_from_i8(const int8_t *p) {
+    return {_mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))))};
+}
+static inline F16L f16l_mul(F16L a, F16L b) { return a * b; }
+static inline F16L f16l_fma(F16L a, F16L b, F16L c) { return fma(a, b, c); }
+static inline float f16l_reduce_add(F16L a) { return reduce_add(a); }
+static inline F16L f16l_twice(F8 a) {
+    return {_mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
+                                  _mm512_castps256_ps512(a.v))};
+}
+template <int J>
+static inline F16L f16l_spread8(F8 a) {
+    constexpr int i = 2 * J, k = i + 1;
+    return {_mm512_permutexvar_ps(_mm512_setr_epi32(i, i, i, i, i, i, i, i, k, k, k, k, k, k, k, k),
+                                  _mm512_castps256_ps512(a.v))};
+}
+template <int J>
+static inline F16L f16l_spread4(F16L a) {
+    constexpr int i = 4 * J;
+    return {
+        _mm512_permutexvar_ps(_mm512_setr_epi32(i, i, i, i, i + 1, i + 1, i + 1, i + 1, i + 2,
+                                                i + 2, i + 2, i + 2, i + 3, i + 3, i + 3, i + 3),
+                              a.v)};
+}
+
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -225,9 +225,13 @@ static inline F8 f8_load(const float *p) {
     return r;
 }
 static inline void f8_store(float *p, F8 a) { memcpy(p, a.v, sizeof(a)); }
-// low in lanes 0..3, high in lanes 4..7
-static inline F8 f8_halves(float low, float high) {
-    return map8([&](int i) { return i < 4 ? low : high; });
+// Lane i takes lane LANES[i].
+template <int... LANES>
+static inline F8 f8_pick(F8 a) {
+    return {{a.v[LANES]...}};
+}
+static inline F8 f8_from_i8(const int8_t *p) {
+    return map8([&](int i) { return static_cast<float>(p[i]); });
 }
 static inline F8 f8_mul(F8 a, F8 b) {
     return map8([&](int i) { return a.v[i] * b.v[i]; });
@@ -294,3 +298,5 @@ static inline I8 madd16(const int8_t *a, const int16_t *b) {
 }
 
 } // namespace realizar::cpu::RZ_CPU_ISA
+
+#include "plugins/cpu/kernels/simd_pair.h"
