@@ -72,7 +72,8 @@ int usage_error(const CLI::App &app, const CLI::ParseError &error,
 }
 
 int run(int argc, char **argv) {
-    CLI::App app("realizar runs language models (GGUF) on whatever compute a machine has.");
+    CLI::App app("realizar runs language models (GGUF) on whatever compute a machine has.",
+                 "realizar");
     app.set_version_flag("--version", std::string("realizar ") + REALIZAR_VERSION);
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);

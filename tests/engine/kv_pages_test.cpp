@@ -1,0 +1,75 @@
+#include "core/engine/kv_pages.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+namespace realizar {
+namespace {
+
+constexpr uint32_t kSequences = 3, kPages = 7, kPerSequence = 4, kPageSize = 8;
+
+// What must hold whatever has happened: no page is used twice, none is lost, lengths are as told.
+void expect_sound(const KvPages &pages, const std::vector<uint32_t> &lengths) {
+    std::set<int32_t> used;
+    uint32_t mapped = 0;
+    for (uint32_t s = 0; s < kSequences; ++s) {
+        ASSERT_EQ(pages.length(s), lengths[s]);
+        for (uint32_t p = 0; p < kPerSequence; ++p) {
+            const int32_t page = pages.table()[s * kPerSequence + p];
+            ASSERT_EQ(page >= 0, p < (lengths[s] + kPageSize - 1) / kPageSize);
+            if (page < 0) continue;
+            ASSERT_LT(page, static_cast<int32_t>(kPages));
+            ASSERT_TRUE(used.insert(page).second) << "page " << page << " is used twice";
+            ++mapped;
+        }
+        for (uint32_t i = 0; i < lengths[s]; ++i) {
+            const int32_t page = pages.table()[s * kPerSequence + i / kPageSize];
+            ASSERT_EQ(pages.cell(s, i),
+                      page * static_cast<int32_t>(kPageSize) + static_cast<int32_t>(i % kPageSize));
+        }
+    }
+    ASSERT_EQ(pages.free_pages(), kPages - mapped);
+}
+
+TEST(KvPages, RandomGrowthAndCuts) {
+    std::mt19937 random(7);
+    KvPages pages(kSequences, kPages, kPerSequence, kPageSize);
+    std::vector<uint32_t> lengths(kSequences, 0);
+    int refused = 0;
+    for (int step = 0; step < 3000; ++step) {
+        const uint32_t s = random() % kSequences,
+                       length = random() % (kPerSequence * kPageSize + 5);
+        if (random() % 2) {
+            const auto status = pages.grow(s, length);
+            if (status.ok()) {
+                lengths[s] = std::max(lengths[s], length);
+            } else {
+                EXPECT_EQ(status.error().tag, "context_full");
+                ++refused;
+            }
+        } else {
+            pages.cut(s, length);
+            lengths[s] = std::min(lengths[s], length);
+        }
+        expect_sound(pages, lengths);
+        if (HasFatalFailure()) return;
+    }
+    EXPECT_GT(refused, 0) << "the pool never ran out: the test says little";
+}
+
+TEST(KvPages, SequencesCompeteForThePool) {
+    KvPages pages(2, 3, 2, 4);
+    ASSERT_TRUE(pages.grow(0, 8).ok());
+    ASSERT_TRUE(pages.grow(1, 4).ok());
+    EXPECT_FALSE(pages.grow(1, 5).ok());
+    EXPECT_EQ(pages.length(1), 4u);
+    pages.cut(0, 4); // gives one page back
+    EXPECT_TRUE(pages.grow(1, 5).ok());
+    EXPECT_FALSE(pages.grow(0, 9).ok()) << "more than a sequence may have";
+}
+
+} // namespace
+} // namespace realizar
