@@ -158,7 +158,7 @@ std::vector<double> unary_noise(RefCall &call) {
         const Row up = glu ? call.in(1).row(r, up_scratch) : Row();
         for (size_t i = 0; i < y.size(); ++i) {
             const double weight = glu ? std::fabs(up[i]) : 1, size = std::fabs(x[i]);
-            sigma.push_back(4 * kF32 * ((1 + size) * std::fabs(y[i]) + weight * size));
+            sigma.push_back(2 * kF32 * ((1 + size) * std::fabs(y[i]) + weight * size));
         }
     });
     return sigma;

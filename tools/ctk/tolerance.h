@@ -19,7 +19,7 @@
 //   RMS_NORM   u |y| (3 + sqrt(D)/2);  LAYER_NORM in the same way, plus the cancellation in x - mean
 //   ROPE       (|a| + |b|) magnitude (2u + |angle| u (4 + |log2 frequency|)): the angle is made in
 //              F32 by a power, a product and a quotient
-//   UNARY, GLU 4u ((1 + |x|) |y| + |x|): exp and tanh within a few units
+//   UNARY, GLU 2u ((1 + |x|) |y| + |x|): exp and tanh within a few units
 //   SOFTMAX    u y (3 + |x_i| + max|x| + sqrt(D)/2) of the scaled x
 //   ADD, MUL   u |y|;  SCALE u (|y| + |x scale|);  GET_ROWS u max|row| if quantised
 //   COPY, ARGMAX, TOP_K, GET_ROWS of a plain type, KV_WRITE to F32 or F16: exact

@@ -9,7 +9,7 @@
 
 namespace {
 
-volatile char *leaked;
+char *volatile leaked;
 
 rz_code driver_create(const rz_host *host, rz_driver **out, rz_error *err) {
     if (unknown_required(host->flags)) return fail(err, RZ_UNSUPPORTED, "host: unknown flags");

@@ -60,6 +60,7 @@ enum class Fault : uint32_t {
     argmax_last_of_tie,
     // graphs
     fusion_drops_addend,
+    fusion_rounds_coarsely,
     keeps_first_symbols,
 };
 

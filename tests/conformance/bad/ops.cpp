@@ -127,7 +127,17 @@ void matmul(const Node &node) {
     if (has(Fault::writes_past_output)) y.f32(0)[y.rows() * y.width()] = 1.0f;
 }
 
-void add(const Node &node) {
+// What a careless fusion keeps of an intermediate result: the upper half of its bits.
+float coarse(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits &= 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// `fused`: the node before made the first operand.
+void add(const Node &node, bool fused) {
     View a = node.in(0);
     const View b = node.in(1), y = node.out();
     if (has(Fault::add_ignores_stride)) {
@@ -137,7 +147,10 @@ void add(const Node &node) {
     float carried = 0;
     for (int64_t t = 0; t < y.rows(); ++t)
         for (int64_t i = 0; i < y.width(); ++i) {
-            float value = a.f32(t)[i] + b.f32(t % b.rows())[i];
+            float first = a.f32(t)[i], second = b.f32(t % b.rows())[i];
+            if (fused && has(Fault::fusion_drops_addend)) second = 0;
+            if (fused && has(Fault::fusion_rounds_coarsely)) first = coarse(first);
+            float value = first + second;
             // As a vectorised sum does that multiplies a mask instead of choosing.
             if (has(Fault::nan_leaks)) value += 0 * (carried = value + carried);
             y.f32(t)[i] = value;
@@ -340,11 +353,11 @@ void argmax(const Node &node) {
     }
 }
 
-void run_node(const Node &node, uint32_t op) {
+void run_node(const Node &node, uint32_t op, bool fused) {
     switch (op) {
     case RZ_OP_GET_ROWS: return get_rows(node);
     case RZ_OP_MATMUL: return matmul(node);
-    case RZ_OP_ADD: return add(node);
+    case RZ_OP_ADD: return add(node, fused);
     case RZ_OP_SCALE: return scale(node);
     case RZ_OP_RMS_NORM: return rms_norm(node);
     case RZ_OP_ROPE: return rope(node);
@@ -378,11 +391,14 @@ bool supports(const realizar::Graph &graph, const rz_node &node) {
 
 void execute(rz_instance &instance) {
     const realizar::Graph &graph = instance.program->graph;
+    uint32_t last_output = RZ_NONE;
     for (const rz_node &node : graph.nodes()) {
         if (has(Fault::crashes) && node.op == RZ_OP_MATMUL) std::raise(SIGSEGV);
         if (has(Fault::hangs) && node.op == RZ_OP_SCALE)
             std::this_thread::sleep_for(std::chrono::hours(1));
         if (has(Fault::throws) && node.op == RZ_OP_SCALE) throw std::runtime_error("from inside");
-        run_node(Node(instance, node), node.op);
+        const bool fused = instance.program->fuse && node.inputs[0] == last_output;
+        run_node(Node(instance, node), node.op, fused);
+        last_output = node.outputs[0];
     }
 }
