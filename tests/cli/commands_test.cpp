@@ -1,0 +1,171 @@
+// The other subcommands, and the program itself.
+#include "core/format/gguf.h"
+#include "tests/cli/cli_test.h"
+
+#include <cmath>
+
+namespace realizar::test {
+namespace {
+
+using Commands = Cli;
+
+const char *const kCommands[] = {"run",    "plugins",    "info",     "tokenize",
+                                 "logits", "perplexity", "quantize", "convert"};
+
+TEST_F(Commands, HelpHasExamples) {
+    const ProcessResult top = run({"--help"});
+    EXPECT_EQ(top.code, 0);
+    EXPECT_NE(top.out.find("Exit codes"), std::string::npos);
+    for (const std::string command : kCommands) {
+        EXPECT_NE(top.out.find("\n  " + command + " "), std::string::npos) << command;
+        const ProcessResult help = run({command, "--help"});
+        EXPECT_EQ(help.code, 0);
+        EXPECT_NE(help.out.find("Examples:\n  realizar " + command), std::string::npos) << help.out;
+    }
+}
+
+TEST_F(Commands, VersionAndUsage) {
+    const ProcessResult version = run({"--version"});
+    EXPECT_EQ(version.code, 0);
+    EXPECT_EQ(version.out.substr(0, 9), "realizar ");
+    expect_error({}, 2, "subcommand");
+    expect_error({"nosuch"}, 2, "nosuch");
+    expect_error({"info", "--nosuch"}, 2, "realizar info --help");
+}
+
+TEST_F(Commands, Plugins) {
+    const Json all = run_json({"plugins", "--json"}).at("plugins");
+    ASSERT_FALSE(all.empty());
+    const Json &last = all.back();
+    EXPECT_EQ(last.at("id"), "reference");
+    EXPECT_EQ(last.at("state"), "ready");
+    EXPECT_EQ(last.at("devices").at(0).at("id"), "0");
+    const ProcessResult text = run({"plugins"});
+    EXPECT_EQ(text.code, 0);
+    EXPECT_EQ(std::ranges::count(text.out, '\n'), static_cast<long>(all.size()));
+
+    std::filesystem::create_directory(file("folder"));
+    write("folder/bad.so", "not a library");
+    const Json bad = run_json({"plugins", "--json", "--plugin-path", file("folder")}).at("plugins");
+    ASSERT_EQ(bad.size(), 2u);
+    const Json &refused = bad.at(0).at("id") == "reference" ? bad.at(1) : bad.at(0);
+    EXPECT_NE(refused.at("state"), "ready");
+    EXPECT_NE(refused.at("reason"), "");
+    expect_error({"plugins", "--plugin-path", "relative"}, 2, "relative");
+}
+
+TEST_F(Commands, Info) {
+    const Json json = run_json({"info", draft(), "--json"});
+    EXPECT_EQ(json.at("architecture"), "llama");
+    EXPECT_EQ(json.at("runnable"), true);
+    EXPECT_EQ(json.at("metadata").at("llama.block_count"), 2);
+    EXPECT_EQ(json.at("metadata").at("tokenizer.ggml.tokens").at("count"), 4096);
+    EXPECT_EQ(json.at("tensors").size(), 20u);
+    EXPECT_EQ(json.at("tensors").at(0).at("dims"), Json::array({4096, 256}));
+    EXPECT_EQ(json.at("size"), std::filesystem::file_size(draft()));
+    const ProcessResult text = run({"info"});
+    EXPECT_EQ(text.code, 0);
+    EXPECT_NE(text.out.find("fable-21m"), std::string::npos);
+
+    TinyModel odd;
+    odd.keys["general.architecture"] = std::string("wonder");
+    odd.keys["general.name"] = std::string("escape \x1b[31m and quote \"");
+    odd.write(file("odd.gguf"));
+    const Json unknown = run_json({"info", file("odd.gguf"), "--json"});
+    EXPECT_EQ(unknown.at("runnable"), false);
+    EXPECT_NE(unknown.at("reason").get<std::string>().find("wonder"), std::string::npos);
+    EXPECT_EQ(run({"info", file("odd.gguf")}).out.find('\x1b'), std::string::npos);
+    expect_error({"info", folder()}, 3, "directory");
+    expect_error({"info", write("t.gguf", "text text text text text text")}, 3, "bad_magic");
+}
+
+TEST_F(Commands, Tokenize) {
+    const Json json = run_json({"tokenize", "-m", draft(), "--json", "Once upon a time"});
+    EXPECT_EQ(json, Json::parse(R"({"tokens": [1, 2288, 669, 261, 529]})"));
+    EXPECT_EQ(run_json({"tokenize", "--json", "--no-bos", "--file",
+                        write("text.txt", "Once upon a time")})
+                  .at("tokens"),
+              Json::array({2288, 669, 261, 529}));
+    ProcessOptions options;
+    options.input = "Once upon a time";
+    const ProcessResult text = run({"tokenize"}, options);
+    EXPECT_EQ(text.out,
+              "1\t\"<s>\"\n2288\t\" Once\"\n669\t\" upon\"\n261\t\" a\"\n529\t\" time\"\n");
+    EXPECT_EQ(run_json({"tokenize", "--json", ""}).at("tokens"), Json::array({1}));
+    expect_error({"tokenize", "--file", file("missing")}, 3, "missing");
+}
+
+TEST_F(Commands, Logits) {
+    const Json all = run_json({"logits", "-m", draft(), "--tokens", "1,2288,669", "--json"});
+    EXPECT_EQ(all.at("tokens"), Json::array({1, 2288, 669}));
+    ASSERT_EQ(all.at("logits").size(), 3u);
+    const Json last =
+        run_json({"logits", "-m", draft(), "--tokens", "1,2288,669", "--last", "--json"});
+    ASSERT_EQ(last.at("logits").size(), 1u);
+    const auto a = all.at("logits").at(2).get<std::vector<double>>();
+    const auto b = last.at("logits").at(0).get<std::vector<double>>();
+    ASSERT_EQ(a.size(), 4096u);
+    ASSERT_EQ(b.size(), 4096u);
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+        difference += std::pow(a[i] - b[i], 2);
+        norm += a[i] * a[i];
+    }
+    EXPECT_LT(std::sqrt(difference / norm), 2e-2);
+    expect_error({"logits", "--tokens", "1,4096"}, 2, "4096");
+    expect_error({"logits", "--tokens", "1,x"}, 2, "x");
+    expect_error({"logits"}, 2, "--tokens");
+    expect_error({"logits", "-c", "2", "--tokens", "1,2,3"}, 5, "context");
+}
+
+TEST_F(Commands, Perplexity) {
+    std::string text;
+    for (int i = 0; i < 12; ++i)
+        text += "There was once a king who had three daughters.\n<|end|>\n";
+    const std::vector<std::string> command = {
+        "perplexity", "-m",    draft(),    "--file", write("t.txt", text),
+        "--chunk",    "32",    "--chunks", "3",      "--doc-separator",
+        "<|end|>",    "--json"};
+    const Json json = run_json(command);
+    EXPECT_EQ(json.size(), 3u);
+    EXPECT_EQ(json.at("chunks"), 3);
+    EXPECT_EQ(json.at("tokens"), 93);
+    EXPECT_GT(json.at("perplexity").get<double>(), 1);
+    EXPECT_LT(json.at("perplexity").get<double>(), 60) << "it knows such sentences";
+    expect_error({"perplexity", "--file", file("missing")}, 3, "missing");
+    expect_error({"perplexity", "--file", write("short", "too short")}, 2, "512");
+    expect_error({"perplexity", "--file", file("t.txt"), "--chunk", "1"}, 2, "--chunk");
+    expect_error({"perplexity", "--file", file("t.txt"), "--chunk", "64", "-c", "32"}, 2, "chunk");
+}
+
+TEST_F(Commands, Quantize) {
+    const ProcessResult result = run({"quantize", draft(), file("q4.gguf"), "q4_0", "--verbose"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_NE(result.err.find("blk.0.attn_q.weight: Q8_0 -> Q4_0"), std::string::npos)
+        << result.err;
+    const auto quantized = GgufFile::open(file("q4.gguf"));
+    ASSERT_TRUE(quantized.ok());
+    EXPECT_EQ((*quantized)->find_tensor("blk.1.ffn_down.weight")->dtype, DType::Q4_0);
+    EXPECT_EQ((*quantized)->find_tensor("output_norm.weight")->dtype, DType::F32);
+    EXPECT_EQ(run({"run", "-m", file("q4.gguf"), "-n", "4", "A king"}).code, 0);
+
+    expect_error({"quantize", file("q4.gguf"), file("q4.gguf"), "Q8_0"}, 2, "another file");
+    std::filesystem::create_symlink(file("q4.gguf"), file("link.gguf"));
+    expect_error({"quantize", file("q4.gguf"), file("link.gguf"), "Q8_0"}, 2, "another file");
+    expect_error({"quantize", draft(), file("x.gguf"), "Q9_9"}, 2, "Q4_K_M");
+    expect_error({"quantize", file("missing"), file("x.gguf"), "Q8_0"}, 3, "missing");
+    expect_error({"quantize", draft(), file("no/such/folder/x.gguf"), "Q8_0"}, 3, "no/such");
+    EXPECT_FALSE(std::filesystem::exists(file("x.gguf")));
+}
+
+TEST_F(Commands, ConvertErrors) {
+    expect_error({"convert", file("missing"), file("out.gguf")}, 3, "missing");
+    std::filesystem::create_directory(file("empty"));
+    expect_error({"convert", file("empty"), file("out.gguf")}, 3, "config.json");
+    expect_error({"convert", file("empty"), file("out.gguf"), "--type", "q4_0"}, 2, "q4_0");
+    EXPECT_FALSE(std::filesystem::exists(file("out.gguf")));
+}
+
+} // namespace
+} // namespace realizar::test
