@@ -3,9 +3,34 @@
 #include <cstring>
 #include <memory>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 namespace realizar::cpu {
 
 namespace {
+
+// Zeros a new block. Large ones (a KV cache for thousands of tokens) hand their pages back to the
+// kernel, which brings pages of zeros when they are first touched: memory that is never used is never
+// taken. That holds for private anonymous memory only, so marks at both ends tell whether it worked.
+void clear(std::byte *data, uint64_t size) {
+    constexpr uint64_t kLarge = 1u << 20;
+    const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    const uint64_t head = (page - reinterpret_cast<uintptr_t>(data) % page) % page;
+    if (size >= kLarge && size > head) {
+        std::byte *first = data + head;
+        const uint64_t inner = (size - head) / page * page;
+        std::byte *last = first + inner - 1;
+        *first = *last = std::byte{1};
+        if (::madvise(first, inner, MADV_DONTNEED) == 0 && *first == std::byte{0} &&
+            *last == std::byte{0}) {
+            std::memset(data, 0, head);
+            std::memset(first + inner, 0, size - head - inner);
+            return;
+        }
+    }
+    std::memset(data, 0, size);
+}
 
 rz_code create(rz_device *device, uint64_t size, rz_buffer **out, rz_error *err) {
     return guarded(err, [&] {
@@ -16,7 +41,7 @@ rz_code create(rz_device *device, uint64_t size, rz_buffer **out, rz_error *err)
         if (!buffer->memory.data())
             return fail(err, RZ_OUT_OF_MEMORY, RZ_NONE, "no memory for a buffer of %llu bytes",
                         static_cast<unsigned long long>(size));
-        std::memset(buffer->memory.data(), 0, buffer->memory.size());
+        clear(buffer->memory.data(), buffer->memory.size());
         *out = buffer.release();
         return RZ_OK;
     });
