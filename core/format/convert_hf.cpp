@@ -284,6 +284,8 @@ Status Converter::write(const std::filesystem::path &folder, const std::filesyst
     RZ_TRY(set_hf_tokenizer(folder, config_.vocabulary, writer_));
     RZ_TRY(writer_.begin(out));
     for (size_t i = 0; i < plan_.size(); ++i) {
+        if (options_.cancelled && options_.cancelled())
+            return make_error(Code::cancelled, "cancelled", "the conversion was cancelled");
         RZ_TRY(copy_tensor(plan_[i]));
         if (options_.on_tensor) options_.on_tensor(plan_[i].name, i, plan_.size());
     }

@@ -14,6 +14,8 @@ struct ConvertOptions {
     std::string name; // general.name; empty: the folder's name
     // Called after each tensor: its GGUF name, index and the number of all.
     std::function<void(std::string_view name, size_t index, size_t count)> on_tensor;
+    // Asked before each tensor: true ends the work with Code::cancelled.
+    std::function<bool()> cancelled;
 };
 
 // The folder holds config.json, model.safetensors or its shards, and tokenizer.model. Memory beside

@@ -197,6 +197,8 @@ Status quantize_model(const GgufFile &in, const std::filesystem::path &out,
     RZ_TRY(writer.begin(out));
     Transcoder transcoder(options, writer);
     for (size_t i = 0; i < choices.size(); ++i) {
+        if (options.cancelled && options.cancelled())
+            return make_error(Code::cancelled, "cancelled", "quantising was cancelled");
         const GgufTensor &tensor = in.tensors()[i];
         RZ_TRY(transcoder.run(tensor, choices[i].to));
         in.drop_pages(tensor.data);

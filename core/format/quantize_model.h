@@ -32,6 +32,8 @@ struct QuantizeOptions {
     std::function<void(uint64_t count, const std::function<void(uint64_t)> &body)> parallel_for;
     // Called after each tensor, on the calling thread.
     std::function<void(const QuantizedTensor &)> on_tensor;
+    // Asked before each tensor, on the calling thread: true ends the work with Code::cancelled.
+    std::function<bool()> cancelled;
 };
 
 // Matrices (rank 2 and more) get the target's type, or Q8_0 or F16 where their rows do not fit its

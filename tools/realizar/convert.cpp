@@ -1,6 +1,7 @@
 // realizar convert: a Hugging Face model folder to GGUF.
 #include "core/format/convert_hf.h"
 #include "tools/realizar/commands.h"
+#include "tools/realizar/interrupt.h"
 #include "tools/realizar/writing.h"
 
 #include <memory>
@@ -29,6 +30,7 @@ Status run(const Options &options) {
         if (options.verbose) print_note(printable(name));
         progress.show(index + 1, count);
     };
+    convert.cancelled = Interrupt::requested;
     RZ_TRY(convert_hf(options.in, options.out, convert));
     progress.clear();
     RZ_ASSIGN(const auto file, GgufFile::open(options.out));

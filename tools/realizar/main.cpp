@@ -59,13 +59,16 @@ std::vector<std::string> arguments(int argc, char **argv) {
 
 int usage_error(const CLI::App &app, const CLI::ParseError &error,
                 const std::vector<std::string> &given) {
-    std::fprintf(stderr, "realizar: error: %s [usage]\n", error.what());
+    const auto chosen = app.get_subcommands();
+    std::string message = error.what();
+    if (chosen.empty() && !given.empty() && !given.front().starts_with('-'))
+        message = "expected a command, found '" + printable(given.front()) + "'";
+    std::fprintf(stderr, "realizar: error: %s [usage]\n", message.c_str());
     for (const std::string &argument : given)
         for (const Hint &hint : kHints)
             if (argument == hint.option)
                 std::fprintf(stderr, "  %s: %s\n", argument.c_str(),
                              std::string(hint.text).c_str());
-    const auto chosen = app.get_subcommands();
     std::fprintf(stderr, "See 'realizar %s--help'.\n",
                  chosen.empty() ? "" : (chosen.front()->get_name() + " ").c_str());
     return kExitUsage;
@@ -79,8 +82,8 @@ int run(int argc, char **argv) {
     app.get_formatter()->column_width(34);
     app.footer(kFooter);
     Action action;
-    for (const auto add :
-         {add_run, add_plugins, add_info, add_tokenize, add_logits, add_perplexity, add_quantize, add_convert, add_bench})
+    for (const auto add : {add_run, add_plugins, add_info, add_tokenize, add_logits, add_perplexity,
+                           add_quantize, add_convert, add_bench})
         add(app, action);
 
     const std::vector<std::string> given = arguments(argc, argv);

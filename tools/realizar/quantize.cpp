@@ -1,5 +1,6 @@
 // realizar quantize: a model file with other element types.
 #include "tools/realizar/commands.h"
+#include "tools/realizar/interrupt.h"
 #include "tools/realizar/writing.h"
 
 #include <cstdio>
@@ -51,6 +52,7 @@ Status run(const Options &options) {
         if (options.verbose) print_tensor(tensor);
         progress.show(tensor.index + 1, tensor.count);
     };
+    quantize.cancelled = Interrupt::requested;
     RZ_TRY(quantize_model(*file, options.out, *target, quantize));
     progress.clear();
     print_note(options.out + ": " + target->name + ", tensors " + bytes_text(bytes) + " (was " +
