@@ -3,16 +3,42 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-// Four keys against one query: the query's vectors are loaded once.
-static inline void dot_keys(const float *q, const float *k, uint64_t dk, int keys, float *out) {
-    F sum[4] = {zero(), zero(), zero(), zero()};
+// Four keys against QUERIES queries: each vector of a key is loaded once for all of them.
+template <int QUERIES>
+static inline void dot_keys(const float *q, const float *k, uint64_t dk, float *out) {
+    F sum[QUERIES][4];
+    for (auto &row : sum)
+        for (F &s : row)
+            s = zero();
     for_vectors(dk, [&](uint64_t i, uint64_t c) {
-        const F qs = load_some(q + i, c);
-        for (int j = 0; j < keys; ++j)
-            sum[j] = fma(qs, load_some(k + static_cast<uint64_t>(j) * dk + i, c), sum[j]);
+        F key[4];
+        for (uint64_t j = 0; j < 4; ++j)
+            key[j] = load_some(k + j * dk + i, c);
+        for (uint64_t a = 0; a < QUERIES; ++a) {
+            const F qs = load_some(q + a * dk + i, c);
+            for (uint64_t j = 0; j < 4; ++j)
+                sum[a][j] = fma(qs, key[j], sum[a][j]);
+        }
     });
-    for (int j = 0; j < keys; ++j)
-        out[j] = reduce_add(sum[j]);
+    for (uint64_t a = 0; a < QUERIES; ++a)
+        reduce_add4(sum[a], out + a * kAttentionChunk);
+}
+
+// Queries whose 4 sums each still fit the registers: 16 with AVX2, 32 with AVX-512.
+constexpr int kTogether = kLanes == 16 ? 4 : 2;
+
+// Scores of all queries against all keys, also those that a query does not see: the caller looks at
+// its own range only. `k` and the rows of scores have room for whole fours of keys.
+static inline void dot_all(const AttentionArgs &a) {
+    for (uint64_t j = 0; j < a.count; j += 4) {
+        uint64_t query = 0;
+        for (; query + kTogether <= a.queries; query += kTogether)
+            dot_keys<kTogether>(a.q + query * a.dk, a.k + j * a.dk, a.dk,
+                                a.scores + query * kAttentionChunk + j);
+        for (; query < a.queries; ++query)
+            dot_keys<1>(a.q + query * a.dk, a.k + j * a.dk, a.dk,
+                        a.scores + query * kAttentionChunk + j);
+    }
 }
 
 static inline void adjust_scores(const AttentionArgs &a, uint64_t query, float *scores,
@@ -56,20 +82,12 @@ static inline void add_values(float *acc, const float *v, const float *p, uint64
 
 static void attention(const AttentionArgs &a) {
     count_call();
+    dot_all(a);
     for (uint64_t query = 0; query < a.queries; ++query) {
         const uint64_t first = a.first[query], last = a.last[query];
         if (first >= last) continue;
         const uint64_t n = last - first;
-        float *scores = a.scores + query * kAttentionChunk;
-        for (uint64_t j = 0; j < n; j += 4) {
-            const int keys = n - j < 4 ? static_cast<int>(n - j) : 4;
-            const float *k = a.k + (first + j) * a.dk;
-            // The constant lets the compiler keep the four sums in registers.
-            if (keys == 4)
-                dot_keys(a.q + query * a.dk, k, a.dk, 4, scores + j);
-            else
-                dot_keys(a.q + query * a.dk, k, a.dk, keys, scores + j);
-        }
+        float *scores = a.scores + query * kAttentionChunk + first;
         adjust_scores(a, query, scores, first, n);
         const float top = row_max(scores, n);
         const float old = a.max[query];

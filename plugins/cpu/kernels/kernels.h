@@ -75,7 +75,7 @@ constexpr uint64_t kAttentionChunk = 64;
 // share a key head: folds `count` keys and values into the running (max, sum, acc) of each query.
 struct AttentionArgs {
     const float *q; // [queries][dk]
-    const float *k; // [count][dk]
+    const float *k; // [count][dk], with readable memory up to a multiple of 4 keys
     const float *v; // [count][dv]
     float *scores;  // [queries][kAttentionChunk]: scratch
     float *max;     // [queries], starts at -Inf

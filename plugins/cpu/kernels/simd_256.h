@@ -37,6 +37,10 @@ static inline float f8_reduce_add(F8 a) {
     r = _mm_add_ps(r, _mm_movehl_ps(r, r));
     return _mm_cvtss_f32(_mm_add_ss(r, _mm_movehdup_ps(r)));
 }
+static inline void f8_reduce_add4(__m256 a, __m256 b, __m256 c, __m256 d, float *out) {
+    const __m256 sums = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1)));
+}
 static inline F8 f8_from(I8 a) { return {_mm256_cvtepi32_ps(a.v)}; }
 static inline F8 f8_from_u8(const uint8_t *p) {
     return {_mm256_cvtepi32_ps(

@@ -49,6 +49,9 @@ static inline F exp2i(F n) {
     return {_mm256_castsi256_ps(_mm256_slli_epi32(biased, 23))};
 }
 static inline float reduce_add(F a) { return f8_reduce_add({a.v}); }
+static inline void reduce_add4(const F *a, float *out) {
+    f8_reduce_add4(a[0].v, a[1].v, a[2].v, a[3].v, out);
+}
 static inline float reduce_max(F a) {
     __m128 r = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
     r = _mm_max_ps(r, _mm_movehl_ps(r, r));

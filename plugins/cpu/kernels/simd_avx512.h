@@ -43,6 +43,12 @@ static inline F if_less(F a, F b, F x, F y) {
 }
 static inline F exp2i(F n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
 static inline float reduce_add(F a) { return _mm512_reduce_add_ps(a.v); }
+static inline __m256 add_halves(F a) {
+    return _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+}
+static inline void reduce_add4(const F *a, float *out) {
+    f8_reduce_add4(add_halves(a[0]), add_halves(a[1]), add_halves(a[2]), add_halves(a[3]), out);
+}
 static inline float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }
 
 static inline void store_i8(int8_t *p, F a) {

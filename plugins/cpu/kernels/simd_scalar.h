@@ -85,6 +85,11 @@ static inline float reduce_add(F a) {
         r += a.v[i];
     return r;
 }
+// The sums of four vectors at once.
+static inline void reduce_add4(const F *a, float *out) {
+    for (int i = 0; i < 4; ++i)
+        out[i] = reduce_add(a[i]);
+}
 static inline float reduce_max(F a) {
     float r = a.v[0];
     for (int i = 1; i < kLanes; ++i)
