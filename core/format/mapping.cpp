@@ -45,8 +45,8 @@ Result<FileMapping> FileMapping::open(const std::filesystem::path &path) {
         return make_error(Code::io, "open_failed", "%s: cannot stat: %s", label,
                           system_text(errno).c_str());
     if (!S_ISREG(info.st_mode))
-        return make_error(Code::io, "not_a_regular_file",
-                          "%s: expected a regular file, found %s", label, kind_of(info.st_mode));
+        return make_error(Code::io, "not_a_regular_file", "%s: expected a regular file, found %s",
+                          label, kind_of(info.st_mode));
     const auto size = static_cast<uint64_t>(info.st_size);
     if (size > kMaxBytes)
         return make_error(Code::unsupported, "file_too_large",

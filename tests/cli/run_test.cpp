@@ -239,6 +239,18 @@ TEST_F(Run, Conversation) {
     EXPECT_NE(result.out.find("prompt 5 tokens"), std::string::npos) << result.out;
 }
 
+TEST_F(Run, InterruptEndsAnAnswerButNotTheConversation) {
+    ProcessOptions options;
+    options.terminal = true;
+    options.input = "Once upon a time\n\x04";
+    options.interrupt_after = "the"; // some way into an answer without end
+    const ProcessResult result = run({"run", "-m", draft(), "--temp", "0", "--ignore-eos", "-n",
+                                      "-1", "--context-policy", "slide"},
+                                     options);
+    EXPECT_EQ(result.code, 0) << result.out;
+    EXPECT_EQ(std::ranges::count(result.out, '>'), 2) << result.out;
+}
+
 TEST_F(Run, ConversationFromAPipe) {
     ProcessOptions options;
     options.input = "The wolf\n\nThe king\n";

@@ -1,0 +1,53 @@
+// A backend that computes as the reference does, but can be told what to refuse and when to fail.
+#pragma once
+
+#include "core/plugin/device.h"
+#include "core/plugin/host.h"
+#include "core/reference/reference.h"
+
+#include <cstdio>
+#include <set>
+
+namespace realizar::test {
+
+struct PartialBackend {
+    static inline std::set<uint32_t> refused; // RZ_OP_*
+    static inline int failing_waits = 0;      // that many waits still fail
+
+    // A device of the backend; `host` outlives it.
+    static Result<DevicePtr> open(Host &host) {
+        static const rz_plugin table = make_table();
+        RZ_ASSIGN(auto plugin, Plugin::from_table(&table));
+        RZ_ASSIGN(auto driver, Driver::create(std::move(plugin), host));
+        return Device::open(std::move(driver), 0);
+    }
+
+  private:
+    static rz_code classify(rz_device *device, const rz_graph *graph, uint8_t *states,
+                            rz_error *err) {
+        const rz_code code = reference_plugin()->device->classify(device, graph, states, err);
+        for (uint32_t i = 0; code == RZ_OK && i < graph->node_count; ++i)
+            if (refused.contains(graph->nodes[i].op)) states[i] = RZ_NODE_NO;
+        return code;
+    }
+    static rz_code wait(rz_timeline *timeline, uint64_t value, uint64_t timeout, rz_error *err) {
+        if (failing_waits == 0)
+            return reference_plugin()->timeline->wait(timeline, value, timeout, err);
+        --failing_waits;
+        if (err) std::snprintf(err->message, sizeof err->message, "failing on purpose");
+        return RZ_OUT_OF_MEMORY;
+    }
+    static rz_plugin make_table() {
+        static rz_device_api device = *reference_plugin()->device;
+        device.classify = classify;
+        static rz_timeline_api timeline = *reference_plugin()->timeline;
+        timeline.wait = wait;
+        rz_plugin table = *reference_plugin();
+        table.id = "partial";
+        table.device = &device;
+        table.timeline = &timeline;
+        return table;
+    }
+};
+
+} // namespace realizar::test
