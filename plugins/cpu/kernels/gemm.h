@@ -21,18 +21,19 @@ struct Panel {
     static constexpr int kBias = T::kWide ? kByteBias : T::kOffset;
 };
 
+// Row by row within each block, so that the part being written stays in the first-level cache.
 template <class T>
 static inline void pack_panel(const GemmArgs &a) {
     using P = Panel<T>;
     constexpr uint64_t groups = T::kElements / 32, per_group = 32 / T::kGroup;
     if (a.rows < kPanelRows) memset(a.scratch, 0, a.k / 32 * P::kGroupBytes);
-    for (uint64_t r = 0; r < a.rows; ++r) {
-        const uint8_t *w = a.w + static_cast<int64_t>(r) * a.w_stride;
-        uint8_t *out = a.scratch;
-        for (uint64_t b = 0; b < a.k / T::kElements; ++b) {
+    for (uint64_t b = 0; b < a.k / T::kElements; ++b)
+        for (uint64_t r = 0; r < a.rows; ++r) {
+            const uint8_t *w = a.w + static_cast<int64_t>(r) * a.w_stride + b * T::kBytes;
+            uint8_t *out = a.scratch + b * groups * P::kGroupBytes;
             B32 bytes[groups];
             float scales[groups * per_group], mins[groups];
-            T::unpack(w + b * T::kBytes, bytes, scales, mins);
+            T::unpack(w, bytes, scales, mins);
             for (uint64_t g = 0; g < groups; ++g, out += P::kGroupBytes) {
                 uint32_t quads[8];
                 b32_store(quads, bytes[g]);
@@ -47,7 +48,6 @@ static inline void pack_panel(const GemmArgs &a) {
                 if (T::kMins) factors[P::kScales + r] = mins[g];
             }
         }
-    }
 }
 
 // Row r of the panel for the first `rows` of two vectors.
@@ -129,16 +129,15 @@ template <class T>
 static inline void pack_float_panel(const GemmArgs &a) {
     float *panel = reinterpret_cast<float *>(a.scratch);
     if (a.rows < kPanelRows) memset(a.scratch, 0, a.k * kPanelRows * sizeof(float));
-    for (uint64_t r = 0; r < a.rows; ++r) {
-        const uint8_t *w = a.w + static_cast<int64_t>(r) * a.w_stride;
-        for_vectors(a.k, [&](uint64_t i, uint64_t c) {
+    for_vectors(a.k, [&](uint64_t i, uint64_t c) {
+        for (uint64_t r = 0; r < a.rows; ++r) {
             float lanes[kLanes];
-            const uint8_t *p = w + i * T::kBytes;
+            const uint8_t *p = a.w + static_cast<int64_t>(r) * a.w_stride + i * T::kBytes;
             store(lanes, c == kLanes ? T::load(p) : load_tail<T>(p, c));
             for (uint64_t lane = 0; lane < c; ++lane)
                 panel[(i + lane) * kPanelRows + r] = lanes[lane];
-        });
-    }
+        }
+    });
 }
 
 template <int M>

@@ -102,7 +102,7 @@ struct Kernels {
 
     uint64_t panel_rows; // rows of w that one gemm call handles
     // From how many tokens on gemm beats a dot per token.
-    uint64_t gemm_tokens;
+    uint64_t gemm_tokens[kWeightTypes];
     void (*dot[kWeightTypes])(const DotArgs &);
     void (*gemm[kWeightTypes])(const GemmArgs &);
     uint64_t (*gemm_scratch)(WeightType type, uint64_t k);

@@ -37,7 +37,7 @@ static constexpr Kernels kTable = {
     .isa = RZ_CPU_STRING(RZ_CPU_ISA),
     .calls = calls,
     .panel_rows = kPanelRows,
-    .gemm_tokens = 8,
+    .gemm_tokens = {16, 16, 16, 8, 8, 8, 8},
     .dot = {dot_float<Float32>, dot_float<Float16>, dot_float<BFloat16>, dot_quantized<Q8_0, 4>,
             dot_quantized<Q4_0, 4>, dot_quantized<Q4_K, 2>, dot_quantized<Q6_K, 2>},
     .gemm = {gemm_float<Float32>, gemm_float<Float16>, gemm_float<BFloat16>, gemm_quantized<Q8_0>,

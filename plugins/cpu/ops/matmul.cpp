@@ -40,7 +40,7 @@ class MatmulStep : public Step {
         reads(x, false);
         writes(y, false);
         use_gemm_ = x_stride >= 0 && y_stride_ >= 0;
-        if (use_gemm_ && y.max_steps() * y.rows() >= static_cast<int64_t>(kernels.gemm_tokens))
+        if (use_gemm_ && y.max_steps() * y.rows() >= static_cast<int64_t>(kernels.gemm_tokens[type]))
             worker_bytes = kernels.gemm_scratch(type, k_);
     }
 
@@ -59,7 +59,7 @@ class MatmulStep : public Step {
         const int64_t last = std::min(static_cast<int64_t>(end) * panel_, w_.steps(run));
         const int64_t tokens = y_.steps(run) * y_.rows();
         if (tokens == 0) return;
-        if (use_gemm_ && tokens >= static_cast<int64_t>(run.kernels->gemm_tokens)) {
+        if (use_gemm_ && tokens >= static_cast<int64_t>(run.kernels->gemm_tokens[type_])) {
             for (int64_t row = first; row < last; row += panel_)
                 run_panel(run, row, std::min(panel_, last - row), tokens, worker);
         } else if (tokens == 1) {
