@@ -1,0 +1,131 @@
+// Attention over long caches, where the keys of a token are split between threads.
+#include "backend.h"
+
+#include "core/graph/builder.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace realizar::cpu::test {
+namespace {
+
+struct Variant {
+    const char *name;
+    AttentionParams params;
+    bool sinks;
+};
+
+constexpr int64_t kPageSize = 16, kPageCount = 100, kHeads = 6, kKeyHeads = 2, kKeyDim = 40,
+                  kValueDim = 24;
+
+struct Case {
+    Graph graph;
+    TensorId out = kNoTensor;
+    std::vector<int64_t> symbols;
+    std::vector<RefValue> leaves;
+
+    // Tokens at the end of a sequence of `length` keys; a second sequence is a third as long.
+    Case(const Variant &variant, DType cache, int64_t tokens, int64_t length, uint32_t seed) {
+        GraphBuilder b;
+        const int64_t t = b.symbol(1, 64, 1);
+        AttentionParams params = variant.params;
+        params.scale = 0.3f;
+        params.page_size = kPageSize;
+        const TensorId q = b.input("q", DType::F32, {t, kHeads, kKeyDim});
+        const int64_t cells = kPageSize * kPageCount * 2;
+        const TensorId k = b.state("k", cache, {cells, kKeyHeads, kKeyDim}, 1);
+        const TensorId v = b.state("v", cache, {cells, kKeyHeads, kValueDim}, 2);
+        AttentionInputs in;
+        in.positions = b.input("positions", DType::I32, {t});
+        in.sequences = b.input("sequences", DType::I32, {t});
+        in.pages = b.input("pages", DType::I32, {2, kPageCount});
+        in.lengths = b.input("lengths", DType::I32, {2});
+        const TensorId sinks = variant.sinks ? b.input("sinks", DType::F32, {kHeads}) : kNoTensor;
+        out = b.attention(q, k, v, in, sinks, params);
+        b.output(out, "out");
+        auto built = std::move(b).build();
+        EXPECT_TRUE(built.ok()) << built.error().message;
+        graph = std::move(*built);
+        symbols = {tokens};
+        leaves.resize(graph.tensors().size());
+
+        Random random(seed);
+        std::normal_distribution<double> normal;
+        const auto numbers = [&](TensorId id, std::vector<int64_t> dims) {
+            leaves[id].dims = std::move(dims);
+            uint64_t n = 1;
+            for (const int64_t d : leaves[id].dims)
+                n *= static_cast<uint64_t>(d);
+            leaves[id].data.resize(n);
+            for (double &x : leaves[id].data)
+                x = f16_to_f32(f32_to_f16(static_cast<float>(normal(random))));
+        };
+        numbers(q, {tokens, kHeads, kKeyDim});
+        numbers(k, {cells, kKeyHeads, kKeyDim});
+        numbers(v, {cells, kKeyHeads, kValueDim});
+        if (variant.sinks) numbers(sinks, {kHeads});
+        auto &positions = leaves[in.positions], &sequences = leaves[in.sequences];
+        positions.dims = sequences.dims = {tokens};
+        for (int64_t i = 0; i < tokens; ++i) {
+            const bool second = i % 3 == 2;
+            sequences.data.push_back(second ? 1 : 0);
+            positions.data.push_back(
+                static_cast<double>((second ? length / 3 : length) - 1 - i / 4));
+        }
+        if (tokens > 4) sequences.data[4] = -1; // a padding token
+        std::vector<double> pages(2 * kPageCount);
+        std::iota(pages.begin(), pages.end(), 0.0);
+        std::shuffle(pages.begin(), pages.end(), random);
+        pages[3] = -1; // a hole in the first sequence
+        leaves[in.pages] = {{2, kPageCount}, pages};
+        leaves[in.lengths] = {{2}, {static_cast<double>(length), static_cast<double>(length / 3)}};
+    }
+};
+
+const Variant kVariants[] = {
+    {"causal", {}, false},
+    {"window", {.window = 700}, false},
+    {"alibi", {.alibi_max_bias = 8.0f, .causal = false}, false},
+    {"softcap and sinks", {.softcap = 5.0f}, true},
+};
+
+TEST(Attention, SplitKeysMatchTheReference) {
+    for (const Variant &variant : kVariants)
+        for (const int64_t tokens : {1, 7, 40})
+            for (const int64_t length : {2, 300, 1500}) {
+                Case c(variant, DType::F16, tokens, length, 7);
+                std::vector<RefValue> values = c.leaves;
+                const Status status = ref_run(c.graph.view(), c.symbols, values);
+                ASSERT_TRUE(status.ok()) << status.error().message;
+                const Doubles &exact = values[c.out].data;
+                for (const Kernels *kernels : available_kernels())
+                    for (const uint32_t threads : {1u, 4u}) {
+                        Backend backend(threads, kernels->isa);
+                        Loaded loaded(backend, c.graph, c.symbols, c.leaves);
+                        EXPECT_CODE(RZ_OK, backend.err, loaded.submit());
+                        // Scores up to about 8 in size, values about 3: a few dozen half units.
+                        EXPECT_LE(worst(loaded.floats(c.out), exact, Doubles(exact.size(), 4e-6)),
+                                  1)
+                            << variant.name << ' ' << kernels->isa << " threads " << threads
+                            << " tokens " << tokens << " length " << length;
+                    }
+            }
+}
+
+TEST(Attention, ControlSeesOneKeyMore) {
+    Case c(kVariants[0], DType::F16, 1, 1500, 7);
+    std::vector<RefValue> values = c.leaves;
+    ASSERT_TRUE(ref_run(c.graph.view(), c.symbols, values).ok());
+    Case longer(kVariants[0], DType::F16, 1, 1500, 7);
+    for (TensorId i = 0; i < longer.graph.tensors().size(); ++i)
+        if (std::string(longer.graph.tensors()[i].name) == "positions")
+            longer.leaves[i].data[0] -= 1;
+    Backend backend(2);
+    Loaded loaded(backend, longer.graph, longer.symbols, longer.leaves);
+    EXPECT_CODE(RZ_OK, backend.err, loaded.submit());
+    const Doubles &exact = values[c.out].data;
+    EXPECT_GT(worst(loaded.floats(c.out), exact, Doubles(exact.size(), 4e-6)), 1);
+}
+
+} // namespace
+} // namespace realizar::cpu::test
