@@ -9,8 +9,8 @@ namespace {
 
 using Commands = Cli;
 
-const char *const kCommands[] = {"run",    "plugins",    "info",     "tokenize",
-                                 "logits", "perplexity", "quantize", "convert"};
+const char *const kCommands[] = {"run",        "plugins",  "info",    "tokenize", "logits",
+                                 "perplexity", "quantize", "convert", "bench"};
 
 TEST_F(Commands, HelpHasExamples) {
     const ProcessResult top = run({"--help"});

@@ -1,11 +1,13 @@
 // The program `realizar`: language models from the command line. See docs/cli.md.
 #include "tools/realizar/commands.h"
 #include "tools/realizar/console.h"
+#include "tools/realizar/help.h"
 #include "tools/realizar/interrupt.h"
 
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,7 +81,7 @@ int run(int argc, char **argv) {
                  "realizar");
     app.set_version_flag("--version", std::string("realizar ") + REALIZAR_VERSION);
     app.require_subcommand(1);
-    app.get_formatter()->column_width(34);
+    app.formatter(std::make_shared<HelpFormatter>());
     app.footer(kFooter);
     Action action;
     for (const auto add : {add_run, add_plugins, add_info, add_tokenize, add_logits, add_perplexity,

@@ -50,9 +50,8 @@ void print_loaded(const LoadedModel &loaded) {
 
 void add_plugin_path_option(CLI::App &command, BackendOptions &options) {
     command
-        .add_option(
-            "--plugin-path", options.plugin_path,
-            "look for plugins in this absolute folder (repeatable; replaces the default ones)")
+        .add_option("--plugin-path", options.plugin_path,
+                    "absolute folder of plugins instead of the default ones (repeatable)")
         ->type_name("FOLDER")
         ->allow_extra_args(false);
 }

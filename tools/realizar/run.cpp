@@ -26,8 +26,8 @@ struct Prompts {
 };
 
 void add_prompt_options(CLI::App &command, Prompts &prompts, RunOptions &options) {
-    auto *option = command.add_option("-p,--prompt", prompts.option, "text to continue");
-    auto *argument = command.add_option("PROMPT", prompts.argument, "the same");
+    auto *option = command.add_option("-p,--prompt", prompts.option, "the same");
+    auto *argument = command.add_option("PROMPT", prompts.argument, "text to continue");
     auto *file = command.add_option("-f,--file", prompts.file, "read the prompt from a file")
                      ->type_name("FILE");
     option->excludes(argument)->excludes(file);
