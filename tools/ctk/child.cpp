@@ -13,6 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// Under an address sanitizer an impossible allocation gives NULL, as everywhere else.
+extern "C" __attribute__((visibility("default"), used)) const char *__asan_default_options() {
+    return "allocator_may_return_null=1";
+}
+
 namespace realizar::ctk {
 namespace {
 

@@ -19,6 +19,7 @@ struct Scene {
     Layout layout = Layout::dense;
     bool holes = false;   // unmapped pages within the lengths
     bool bounded = false; // kv_symbol
+    bool shared = false;  // keys and values are slices of one state
 };
 
 AttentionParams causal() { return {}; }
@@ -74,6 +75,8 @@ std::vector<Scene> scenes() {
         {"holes", 4, 2, 64, 64, 9, 3, 4, 11, causal(), false, Layout::dense, true},
         {"kv-symbol", 4, 2, 64, 64, 5, 2, 8, 9, causal(), false, Layout::dense, false, true},
         {"long", 2, 1, 64, 64, 2, 1, 64, 24, causal()},
+        {"shared-state", 4, 2, 64, 64, 9, 2, 8, 5, causal(), false, Layout::dense, false, false,
+         true},
         {"many-sequences", 4, 2, 32, 32, 21, 17, 4, 3, causal()},
     };
 }
@@ -92,10 +95,7 @@ class Scenery {
         const int64_t reach = scene_.page_size * scene_.pages;
         if (scene_.bounded) builder_.symbol(0, reach, reach);
         q_ = operand(builder_, "q", {tokens, scene_.heads, scene_.width}, scene_.layout);
-        const TensorId k =
-            builder_.state("k", types_.k, {cells, scene_.kv_heads, scene_.width}, 51);
-        const TensorId v =
-            builder_.state("v", types_.v, {cells, scene_.kv_heads, scene_.value_width}, 52);
+        const auto [k, v] = caches(cells);
         inputs_.positions = builder_.input("positions", DType::I32, {tokens});
         inputs_.sequences = builder_.input("sequences", DType::I32, {tokens});
         inputs_.pages = builder_.input("pages", DType::I32, {scene_.sequences, scene_.pages});
@@ -116,6 +116,18 @@ class Scenery {
     }
 
   private:
+    std::pair<TensorId, TensorId> caches(int64_t cells) {
+        if (!scene_.shared)
+            return {
+                builder_.state("k", types_.k, {cells, scene_.kv_heads, scene_.width}, 51),
+                builder_.state("v", types_.v, {cells, scene_.kv_heads, scene_.value_width}, 52)};
+        const int64_t keys = scene_.kv_heads * scene_.width;
+        const int64_t values = scene_.kv_heads * scene_.value_width;
+        const TensorId both = builder_.state("kv", types_.k, {cells, keys + values}, 51);
+        return {builder_.split_inner(builder_.slice_inner(both, 0, keys), scene_.width),
+                builder_.split_inner(builder_.slice_inner(both, keys, values), scene_.value_width)};
+    }
+
     // Lengths: the longest, the shortest (0 and 1), and random ones, changing from step to step.
     void fill(Step &step, size_t number, Random &random) {
         const int64_t reach = scene_.page_size * scene_.pages;
@@ -179,7 +191,8 @@ void add_attention_cases(const Offer &offer, CaseList &cases) {
             // Blocks of 32 elements: a head of 80 does not fit. Mixed types run every third scene.
             const bool fits = scene.width % 32 == 0 && scene.value_width % 32 == 0;
             const bool blocks = types.k == DType::Q8_0 || types.v == DType::Q8_0;
-            if ((blocks && !fits) || (types.k != types.v && i++ % 3 != 2)) continue;
+            const bool mixed = types.k != types.v;
+            if ((blocks && !fits) || (mixed && (scene.shared || i++ % 3 != 2))) continue;
             add_operator_case(cases, "attention", type, scene.name,
                               [=](Random &random) { return Scenery(scene, types).make(random); });
         }

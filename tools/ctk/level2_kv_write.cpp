@@ -65,6 +65,24 @@ Result<Region> corners(DType dtype, Random &random) {
     return region;
 }
 
+// Keys and values side by side in one state: each cache is a slice of it.
+Result<Region> shared_state(DType dtype, Random &random) {
+    constexpr int64_t kCells = 21, kHeads = 3, kWidth = 64, kTokens = 9;
+    GraphBuilder builder;
+    const TensorId both = builder.state("both", dtype, {kCells, 2 * kHeads * kWidth}, 43);
+    const TensorId rows = builder.input("rows", DType::F32, {kTokens, kHeads, kWidth});
+    const TensorId cells = builder.input("cells", DType::I32, {kTokens});
+    const TensorId values = builder.slice_inner(both, kHeads * kWidth, kHeads * kWidth);
+    builder.kv_write(builder.split_inner(values, kWidth), rows, cells);
+    Region region;
+    RZ_ASSIGN(region.graph, std::move(builder).build());
+    Step step;
+    step.integers[cells] = random_permutation(random, kCells);
+    step.integers[cells].resize(kTokens);
+    region.steps.push_back(std::move(step));
+    return region;
+}
+
 } // namespace
 
 void add_kv_write_cases(const Offer &offer, CaseList &cases) {
@@ -79,6 +97,8 @@ void add_kv_write_cases(const Offer &offer, CaseList &cases) {
                                   "x" + std::to_string(shape.width) + "_" +
                                   layout_name(shape.layout),
                               [=](Random &random) { return kv_write(shape, dtype, 2, random); });
+        add_operator_case(cases, "kv_write", type, "shared-state",
+                          [=](Random &random) { return shared_state(dtype, random); });
         add_operator_case(cases, "kv_write", type, "corners",
                           [=](Random &random) { return corners(dtype, random); });
     }

@@ -99,6 +99,20 @@ Result<Region> matmul_poisoned(DType dtype, Random &random) {
     return region;
 }
 
+// Weights that are slices of wider ones, as in models that store Q, K and V in one tensor.
+Result<Region> matmul_slice(DType dtype) {
+    constexpr int64_t kRows = 45, kTokens = 7;
+    const int64_t block = std::max<int64_t>(32, dtype_info(dtype).block_elements);
+    GraphBuilder builder;
+    const TensorId whole = builder.weight("w", dtype, {kRows, 4 * block}, 16);
+    const TensorId x = builder.input("x", DType::F32, {kTokens, 2 * block});
+    builder.output(builder.matmul(builder.slice_inner(whole, block, 2 * block), x), "y");
+    Region region;
+    RZ_ASSIGN(region.graph, std::move(builder).build());
+    region.steps.emplace_back();
+    return region;
+}
+
 struct TableShape {
     int64_t rows, width, tokens; // width in blocks
 };
@@ -172,6 +186,8 @@ void add_row_cases(const Offer &offer, CaseList &cases) {
                           [=](Random &random) { return matmul_outlier(dtype, random); });
         add_operator_case(cases, "matmul", type, "nan-rows",
                           [=](Random &random) { return matmul_poisoned(dtype, random); });
+        add_operator_case(cases, "matmul", type, "slice-of-weight",
+                          [=](Random &) { return matmul_slice(dtype); });
         if (offer.claims(RZ_OP_GET_ROWS, static_cast<rz_dtype>(dtype)))
             add_operator_case(cases, "matmul", type, "tied-embeddings",
                               [=](Random &random) { return tied(dtype, random); });

@@ -1,6 +1,7 @@
 // Level 3: regions of many nodes, fused and not, replayed, interleaved and bound anew.
 #include "tools/ctk/level3.h"
 
+#include "core/quant/codec.h"
 #include "tools/ctk/levels.h"
 
 namespace realizar::ctk {
@@ -86,6 +87,8 @@ void add_decoder_cases(const Offer &offer, CaseList &cases) {
     const DType caches[] = {DType::F32, DType::F16, DType::Q8_0};
     size_t i = 0;
     for (const DType weights : claimed_types(offer, RZ_OP_MATMUL)) {
+        if (dtype_info(weights).block_elements == 1 && find_codec(weights)->encode == nullptr)
+            continue; // integers, F64: no model stores its matrices so
         const DType cache = caches[i++ % std::size(caches)];
         add_decoder_case(offer, cases, std::string("steps_") + dtype_info(weights).name,
                          {weights, cache, cache}, judge_both_ways);

@@ -4,6 +4,8 @@
 #include "core/quant/codec.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 namespace realizar::ctk {
 
@@ -34,14 +36,50 @@ uint64_t rows_of(const rz_tensor &tensor) {
     return rows;
 }
 
+namespace {
+
+// A block of a type that cannot be encoded: random bytes whose numbers are neither huge nor tiny.
+// About every fourth try fits, as the scales are floats of 16 bits.
+void random_block(const Codec &codec, const DTypeInfo &info, Random &random, std::byte *block) {
+    if (info.block_elements == 1) { // an integer, or F64: small whole numbers do
+        const auto value = static_cast<int64_t>(random.integer(0, 7));
+        const auto number = static_cast<double>(value);
+        const bool f64 = info.dtype == DType::F64;
+        std::memcpy(block, f64 ? static_cast<const void *>(&number) : &value, info.block_bytes);
+        return;
+    }
+    constexpr float kSmall = 0x1p-8f, kLarge = 8;
+    std::vector<float> values(info.block_elements);
+    for (;;) {
+        for (uint32_t i = 0; i < info.block_bytes; ++i)
+            block[i] = static_cast<std::byte>(random.bits());
+        codec.decode(block, values.data(), values.size());
+        float most = 0;
+        bool finite = true;
+        for (const float value : values) {
+            most = std::max(most, std::fabs(value));
+            finite = finite && std::isfinite(value);
+        }
+        if (finite && most > kSmall && most < kLarge) return;
+    }
+}
+
+} // namespace
+
 Bytes random_bytes(rz_dtype dtype, std::span<const int64_t> dims, Spread spread, Random &random) {
     Bytes out(bytes_of(dtype, dims));
     const Codec *codec = find_codec(static_cast<DType>(dtype));
-    if (codec == nullptr || codec->encode == nullptr) return out;
+    if (codec == nullptr) return out;
+    const DTypeInfo &info = *find_dtype(dtype);
+    if (codec->encode == nullptr) {
+        for (uint64_t at = 0; at < out.size(); at += info.block_bytes)
+            random_block(*codec, info, random, out.data() + at);
+        return out;
+    }
     const auto inner = static_cast<uint64_t>(dims.back());
-    const uint64_t stride = row_bytes(*find_dtype(dtype), inner);
+    const uint64_t stride = row_bytes(info, inner);
     std::vector<float> row(inner);
-    for (uint64_t at = 0; at + stride <= out.size() && stride > 0; at += stride) {
+    for (uint64_t at = 0; at < out.size(); at += stride) {
         for (float &value : row)
             value = static_cast<float>(spread.mean + spread.deviation * random.normal());
         codec->encode(row.data(), nullptr, out.data() + at, inner);

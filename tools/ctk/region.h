@@ -40,7 +40,7 @@ std::vector<int64_t> largest_dims(const Graph &graph, const rz_tensor &tensor);
 uint64_t bytes_of(rz_dtype dtype, std::span<const int64_t> dims);
 uint64_t rows_of(const rz_tensor &tensor); // rows of a WEIGHT as rz_weights_api.load counts them
 
-// Random contents in the canonical layout. The type must have an encoder.
+// Random contents in the canonical layout; zeros for a type without a codec.
 Bytes random_bytes(rz_dtype dtype, std::span<const int64_t> dims, Spread spread, Random &random);
 template <class T>
 Bytes to_bytes(const std::vector<T> &values) {

@@ -22,9 +22,7 @@ double norm(Row row) {
     return std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
 }
 
-bool is_plain(rz_dtype dtype) {
-    return dtype == RZ_DTYPE_F32 || dtype == RZ_DTYPE_F16 || dtype == RZ_DTYPE_BF16;
-}
+bool is_plain(rz_dtype dtype) { return find_dtype(dtype)->block_elements == 1; }
 
 // Relative roundoff of a plain type narrower than F32; 0 otherwise.
 double narrow_roundoff(rz_dtype dtype) {
@@ -110,8 +108,10 @@ std::vector<double> layer_norm_noise(RefCall &call) {
         for (size_t i = 0; i < y.size(); ++i) {
             const double w = weight.empty() ? 1 : std::fabs(weight[i]);
             const double centred = std::fabs(x[i] - mean) / deviation;
+            // The mean is off by u deviation / sqrt(6) even where it is zero: a sum of D terms
+            // walks by u deviation D / sqrt(6).
             sigma.push_back(kF32 * (w / deviation * (std::fabs(x[i]) + std::fabs(mean) * root) +
-                                    w * centred * (3 + cancellation / 2) + std::fabs(y[i]) +
+                                    w / 2 + w * centred * (3 + cancellation / 2) + std::fabs(y[i]) +
                                     (bias.empty() ? 0 : std::fabs(bias[i]))));
         }
     });

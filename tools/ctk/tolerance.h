@@ -16,7 +16,7 @@
 //              8 bits (Q8_0 keys) or F16 (F16 keys), K by u sqrt(D), V by u (8 + sqrt(n) + largest
 //              score) and by u16 if V is F16 or Q8_0 (the softmax weights rounded to F16); sigma is
 //              the root mean square of the change over a head's result
-//   RMS_NORM   u |y| (3 + sqrt(D)/2);  LAYER_NORM in the same way, plus the cancellation in x - mean
+//   RMS_NORM   u |y| (3 + sqrt(D)/2);  LAYER_NORM likewise, plus what x - mean cancels
 //   ROPE       (|a| + |b|) magnitude (2u + |angle| u (4 + |log2 frequency|)): the angle is made in
 //              F32 by a power, a product and a quotient
 //   UNARY, GLU 2u ((1 + |x|) |y| + |x|): exp and tanh within a few units
