@@ -66,6 +66,8 @@ struct Runner::State {
     uint64_t state_bytes = 0;
 
     Status open_devices();
+    // Whether weights and states fit into what the devices say is free.
+    Status check_memory(const std::vector<Graph::Region> &parts) const;
     Status load(const std::vector<Graph::Region> &parts);
     Status compile(Variant &variant, const std::vector<Graph::Region> &parts);
     Result<CompiledRegion> compile_region(size_t index, const Graph::Region &part,
@@ -89,7 +91,10 @@ Result<std::unique_ptr<Runner>> Runner::create(std::vector<Graph> variants,
         std::vector<Graph::Region> parts;
         for (const PlacedRegion &region : state.placement)
             parts.push_back(graph.extract(region.begin, region.end));
-        if (state.weights.empty()) RZ_TRY(state.load(parts));
+        if (state.weights.empty()) {
+            RZ_TRY(state.check_memory(parts));
+            RZ_TRY(state.load(parts));
+        }
         state.variants.push_back({std::move(graph), {}});
         RZ_TRY(state.compile(state.variants.back(), parts));
     }
@@ -109,6 +114,37 @@ Status Runner::State::open_devices() {
         const DevicePtr &device = options.devices[region.device];
         RZ_ASSIGN(queues[region.device], Queue::create(device));
         RZ_ASSIGN(timelines[region.device], Timeline::create(device, 0));
+    }
+    return {};
+}
+
+Status Runner::State::check_memory(const std::vector<Graph::Region> &parts) const {
+    struct Need {
+        uint64_t weights = 0, states = 0;
+    };
+    std::vector<Need> needs(options.devices.size());
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const Graph &graph = parts[i].graph;
+        Need &need = needs[placement[i].device];
+        RZ_ASSIGN(const rz_weights_plan plan,
+                  Weights::plan(options.devices[placement[i].device], graph.view()));
+        need.weights += plan.resident + plan.scratch;
+        for (TensorId id = 0; id < graph.tensors().size(); ++id) {
+            const rz_tensor &tensor = graph.tensors()[id];
+            if (tensor.role == RZ_ROLE_STATE && tensor.storage == id)
+                need.states += describe(tensor, id, id).fixed_bytes;
+        }
+    }
+    constexpr double kGiB = 1u << 30;
+    for (size_t d = 0; d < needs.size(); ++d) {
+        const uint64_t free = options.devices[d]->info().memory_free; // 0: not known
+        if (free == 0 || needs[d].weights + needs[d].states <= free) continue;
+        return make_error(
+            Code::out_of_memory, "model_too_large",
+            "%s: the weights need %.2f GiB and the KV cache %.2f GiB, but only %.2f "
+            "GiB are free (a smaller context takes less)",
+            options.devices[d]->label().c_str(), static_cast<double>(needs[d].weights) / kGiB,
+            static_cast<double>(needs[d].states) / kGiB, static_cast<double>(free) / kGiB);
     }
     return {};
 }

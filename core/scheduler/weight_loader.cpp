@@ -61,16 +61,6 @@ Status load_tensor(Weights &weights, const rz_tensor &tensor, const RunnerOption
     return {};
 }
 
-Status check_memory(const Device &device, const rz_weights_plan &plan) {
-    const uint64_t free = device.info().memory_free;
-    if (free == 0 || plan.resident + plan.scratch <= free) return {};
-    return make_error(Code::out_of_memory, "weights_too_large",
-                      "%s: the weights need %.2f GiB, but only %.2f GiB are free",
-                      device.label().c_str(),
-                      static_cast<double>(plan.resident + plan.scratch) / (1u << 30),
-                      static_cast<double>(free) / (1u << 30));
-}
-
 } // namespace
 
 uint64_t weight_source_bytes(const Graph &graph) {
@@ -89,7 +79,6 @@ Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
     const rz_graph view = graph.view();
     LoadedWeights loaded;
     RZ_ASSIGN(loaded.plan, Weights::plan(device, view));
-    RZ_TRY(check_memory(*device, loaded.plan));
     RZ_ASSIGN(loaded.weights, Weights::create(device, view, 0));
     for (size_t i = 0; i < graph.tensors().size(); ++i) {
         if (!owns_weight(graph, i)) continue;

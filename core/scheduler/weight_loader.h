@@ -13,7 +13,7 @@ struct LoadedWeights {
 // Bytes of progress that loading this graph's weights will report.
 uint64_t weight_source_bytes(const Graph &graph);
 
-// Checks the memory first, then loads tensor by tensor in pieces of some MiB. `done` and `total` are
+// Loads tensor by tensor in pieces of some MiB. `done` and `total` are
 // the progress over all regions.
 Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
                                    const RunnerOptions &options, uint64_t &done, uint64_t total);

@@ -13,6 +13,7 @@ namespace realizar::test {
 struct PartialBackend {
     static inline std::set<uint32_t> refused; // RZ_OP_*
     static inline int failing_waits = 0;      // that many waits still fail
+    static inline uint64_t memory_free = 0;   // that devices tell of; 0: not known
 
     // A device of the backend; `host` outlives it.
     static Result<DevicePtr> open(Host &host) {
@@ -37,13 +38,23 @@ struct PartialBackend {
         if (err) std::snprintf(err->message, sizeof err->message, "failing on purpose");
         return RZ_OUT_OF_MEMORY;
     }
+    static rz_code enumerate(rz_driver *driver, rz_device_info *infos, uint32_t stride,
+                             uint32_t *count, rz_error *err) {
+        const rz_code code =
+            reference_plugin()->driver->enumerate(driver, infos, stride, count, err);
+        if (code == RZ_OK && infos) infos->memory_free = memory_free;
+        return code;
+    }
     static rz_plugin make_table() {
+        static rz_driver_api driver = *reference_plugin()->driver;
+        driver.enumerate = enumerate;
         static rz_device_api device = *reference_plugin()->device;
         device.classify = classify;
         static rz_timeline_api timeline = *reference_plugin()->timeline;
         timeline.wait = wait;
         rz_plugin table = *reference_plugin();
         table.id = "partial";
+        table.driver = &driver;
         table.device = &device;
         table.timeline = &timeline;
         return table;

@@ -18,6 +18,7 @@ class Placement : public testing::Test {
     void SetUp() override {
         PartialBackend::refused.clear();
         PartialBackend::failing_waits = 0;
+        PartialBackend::memory_free = 0;
         RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
         RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
         reference_ = choice.devices.front();
@@ -104,6 +105,24 @@ TEST_F(Placement, FallbackCanBeRefused) {
     const auto alone = load({partial_});
     ASSERT_FALSE(alone.ok());
     EXPECT_EQ(alone.error().tag, "not_on_device");
+}
+
+TEST_F(Placement, WeightsAndCacheMustFit) {
+    // 2.7 MiB of weights, and 64 positions of 2 layers of keys and values: 64 KiB.
+    const auto fits = [&](uint64_t free) -> std::string {
+        PartialBackend::memory_free = free;
+        const auto device = PartialBackend::open(host_);
+        EXPECT_TRUE(device.ok());
+        const auto engine = load({*device});
+        return engine.ok() ? "" : test::message_of(engine.error());
+    };
+    const std::string error = fits(2u << 20);
+    EXPECT_EQ(error.substr(0, 16), "model_too_large:") << error;
+    RZ_ASSERT_OK(const auto engine, load({partial_}));
+    const Runner &runner = engine->runner();
+    const uint64_t needed = runner.weight_bytes() + runner.state_bytes();
+    EXPECT_NE(fits(needed - 1), "");
+    EXPECT_EQ(fits(needed), "");
 }
 
 TEST_F(Placement, AFailedStepCanBeRepeated) {

@@ -28,7 +28,7 @@ void fill(rz_device_info &info) {
     info.reserved = 0;
     info.caps = RZ_CAP_HOST_MEMORY;
     info.memory_total = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page;
-    info.memory_free = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+    info.memory_free = 0; // not known: what the page cache holds is free too
     info.max_allocation = 0;
     info.alignment = kAlignment;
     for (uint8_t &byte : info.uuid)
