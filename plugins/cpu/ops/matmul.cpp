@@ -40,7 +40,8 @@ class MatmulStep : public Step {
         reads(x, false);
         writes(y, false);
         use_gemm_ = x_stride >= 0 && y_stride_ >= 0;
-        if (use_gemm_ && y.max_steps() * y.rows() >= static_cast<int64_t>(kernels.gemm_tokens[type]))
+        if (use_gemm_ &&
+            y.max_steps() * y.rows() >= static_cast<int64_t>(kernels.gemm_tokens[type]))
             worker_bytes = kernels.gemm_scratch(type, k_);
     }
 
