@@ -1,0 +1,199 @@
+#include "plugins/vulkan/instance.h"
+
+#include "plugins/vulkan/buffer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace {
+
+// Steps of 1 to 8 tokens in a few buckets of keys, and some prompt sizes.
+constexpr size_t kRecordings = 32;
+
+} // namespace
+
+using namespace realizar::vulkan;
+
+rz_instance::rz_instance(rz_program &owner) : program(owner) {
+    Gpu &gpu = program.device.gpu;
+    const Layout &layout = program.layout;
+    inputs_ = gpu.memory().allocate(Heap::upload, layout.input_bytes + program.table_bytes);
+    scratch_ = gpu.memory().allocate(Heap::device, layout.scratch_bytes);
+    std::memset(inputs_.host(), 0, inputs_.size());
+    bound_.resize(program.region.tensors.size());
+    bound_offsets_.resize(program.region.tensors.size());
+    place_own();
+}
+
+void rz_instance::place_own() {
+    const Layout &layout = program.layout;
+    places_ = program.weights;
+    const auto at = [](const Memory &memory, uint64_t offset) {
+        return Place{memory.address() + offset, memory.buffer(), memory.offset() + offset,
+                     memory.host() ? memory.host() + offset : nullptr};
+    };
+    for (uint32_t i = 0; i < places_.size(); ++i) {
+        if (layout.inputs[i] >= 0) places_[i] = at(inputs_, static_cast<uint64_t>(layout.inputs[i]));
+        if (layout.scratch[i] >= 0)
+            places_[i] = at(scratch_, static_cast<uint64_t>(layout.scratch[i]));
+    }
+    for (const auto &[storage, offset] : program.constant_offsets)
+        places_[storage] = at(program.constants, offset);
+    for (const auto &[storage, offset] : program.table_offsets)
+        places_[storage] = at(inputs_, layout.input_bytes + offset);
+}
+
+void rz_instance::bind(std::span<const rz_binding> bindings) {
+    for (const rz_binding &b : bindings) {
+        const Memory &memory = b.buffer->memory;
+        places_[b.tensor] = {memory.address() + b.offset, memory.buffer(),
+                             memory.offset() + b.offset,
+                             memory.host() ? memory.host() + b.offset : nullptr};
+        bound_[b.tensor] = &memory;
+        bound_offsets_[b.tensor] = b.offset;
+    }
+    recordings_.clear();
+    tables_filled_ = false;
+}
+
+const std::byte *rz_instance::in_place(uint32_t tensor) const {
+    // Another instance may write a bound buffer before the host has looked at it.
+    return bound_[tensor] ? nullptr : places_[tensor].host;
+}
+
+void rz_instance::update(uint32_t tensor, uint64_t offset, const void *data, uint64_t size) {
+    if (bound_[tensor])
+        program.device.gpu.write(*bound_[tensor], bound_offsets_[tensor] + offset, data, size);
+    else
+        std::memcpy(places_[tensor].host + offset, data, size);
+}
+
+const Recording &rz_instance::recording(std::vector<int64_t> symbols,
+                                        std::span<const Copy> copies) {
+    program.bucket(symbols);
+    const auto found =
+        std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording &each) {
+            return each.symbols == symbols &&
+                   std::equal(each.copies.begin(), each.copies.end(), copies.begin(), copies.end());
+        });
+    if (found != recordings_.end()) {
+        recordings_.splice(recordings_.begin(), recordings_, found);
+        return recordings_.front();
+    }
+    // The oldest one's command buffer serves again.
+    Recording fresh;
+    if (recordings_.size() >= kRecordings) {
+        fresh = std::move(recordings_.back());
+        recordings_.pop_back();
+    } else {
+        fresh.commands = std::make_unique<Commands>(program.device.gpu);
+    }
+    fresh.symbols = std::move(symbols);
+    fresh.copies.assign(copies.begin(), copies.end());
+    record(fresh);
+    recordings_.push_front(std::move(fresh));
+    return recordings_.front();
+}
+
+void rz_instance::record(Recording &recording) {
+    Gpu &gpu = program.device.gpu;
+    if (!tables_filled_)
+        for (const auto &step : program.steps)
+            step->fill_table(places_);
+    tables_filled_ = true;
+    uint64_t bytes = 0;
+    for (const Copy &copy : recording.copies)
+        bytes += align_up(copy.size, kCopyAlignment);
+    if (bytes > readback_.size()) {
+        recordings_.clear(); // they copy to the old place
+        readback_ = Memory();
+        readback_ = gpu.memory().allocate(Heap::readback, bytes);
+    }
+    const VkCommandBuffer commands = recording.commands->handle();
+    recording.commands->begin();
+    gpu.full_barrier(commands);
+    Recorder recorder(gpu, commands, places_, recording.symbols);
+    for (const auto &step : program.steps)
+        recorder.record(*step);
+    gpu.full_barrier(commands);
+    recording.dispatches = recorder.dispatches();
+    recording.barriers = recorder.barriers() + 2;
+    uint64_t at = 0;
+    for (const Copy &copy : recording.copies) {
+        const Place &from = places_[copy.tensor];
+        const VkBufferCopy region = {from.offset + copy.offset, readback_.offset() + at, copy.size};
+        gpu.vk().vkCmdCopyBuffer(commands, from.buffer, readback_.buffer(), 1, &region);
+        at += align_up(copy.size, kCopyAlignment);
+    }
+    if (!recording.copies.empty()) {
+        gpu.full_barrier(commands);
+        ++recording.barriers;
+    }
+    recording.commands->end();
+}
+
+namespace realizar::vulkan {
+
+namespace {
+
+rz_code create(rz_program *program, rz_instance **out, rz_error *err) {
+    return guarded(err, [&] {
+        if (!program || !out)
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "instance.create: NULL argument");
+        *out = new rz_instance(*program);
+        return RZ_OK;
+    });
+}
+
+rz_code check_binding(const rz_program &program, const rz_binding &b, rz_error *err) {
+    const rz_code code = check_struct(&b, sizeof(rz_binding), 0, "rz_binding", err);
+    if (code != RZ_OK) return code;
+    if (b.tensor >= program.tensor_count || program.region.tensors[b.tensor].is_view(b.tensor))
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                    "bind: expected a storage of the graph, found tensor %u", b.tensor);
+    const Tensor &t = program.region.tensors[b.tensor];
+    const auto &outputs = program.region.outputs;
+    const bool output = std::find(outputs.begin(), outputs.end(), b.tensor) != outputs.end();
+    if (t.role != RZ_ROLE_INPUT && t.role != RZ_ROLE_STATE && !output)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                    "bind: expected an input, a state or an output, found %s", t.name.c_str());
+    const auto size = static_cast<uint64_t>(t.extent(t.dims[0]));
+    if (!b.buffer || b.offset > b.buffer->size || size > b.buffer->size - b.offset)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                    "bind %s: expected %llu bytes from offset %llu, the buffer has %llu",
+                    t.name.c_str(), wide(size), wide(b.offset),
+                    wide(b.buffer ? b.buffer->size : 0));
+    if (b.offset % kPlaceAlignment != 0)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                    "bind %s: expected an offset in multiples of %llu, found %llu", t.name.c_str(),
+                    wide(kPlaceAlignment), wide(b.offset));
+    return RZ_OK;
+}
+
+rz_code bind(rz_instance *instance, const rz_binding *bindings, uint32_t stride, uint32_t count,
+             rz_error *err) {
+    return guarded(err, [&] {
+        if (!instance || (count && !bindings))
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "instance.bind: NULL argument");
+        if (count && stride < sizeof(rz_binding))
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "instance.bind: stride %u is too short",
+                        stride);
+        std::vector<rz_binding> checked;
+        for (uint32_t i = 0; i < count; ++i) {
+            const rz_binding &b = element(bindings, stride, i);
+            const rz_code code = check_binding(instance->program, b, err);
+            if (code != RZ_OK) return code;
+            checked.push_back(b);
+        }
+        instance->bind(checked);
+        return RZ_OK;
+    });
+}
+
+void destroy(rz_instance *instance) { delete instance; }
+
+} // namespace
+
+const rz_instance_api kInstanceApi = {sizeof(rz_instance_api), 0, create, bind, destroy};
+
+} // namespace realizar::vulkan

@@ -1,0 +1,156 @@
+// ATTENTION: the keys in parts side by side when there are few tokens, then a step that joins them.
+#include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/plan/choose.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+namespace realizar::vulkan {
+
+namespace {
+
+struct Operands {
+    View q, k, v, positions, sequences, pages, lengths, y, parts, table;
+    std::optional<View> sinks, slopes;
+    rz_attr_attention attr;
+
+    uint32_t tokens(Symbols symbols) const { return q.size(1, symbols); }
+    uint32_t splits(Symbols symbols) const {
+        uint64_t keys = uint64_t{pages.max_inner()} * attr.page_size;
+        if (attr.kv_symbol != RZ_NONE)
+            keys = std::min(keys, static_cast<uint64_t>(symbols[attr.kv_symbol]));
+        return choose_splits(tokens(symbols), q.n2(), keys);
+    }
+};
+
+class AttentionStep : public Step {
+  public:
+    explicit AttentionStep(const Operands &o) : o_(o) {
+        for (const View *view : {&o.q, &o.k, &o.v, &o.positions, &o.sequences, &o.pages,
+                                 &o.lengths, &o.table})
+            reads(*view);
+        if (o.sinks) reads(*o.sinks);
+        if (o.slopes) reads(*o.slopes);
+        writes(o.y);
+        writes(o.parts);
+    }
+
+    void record(Recorder &r) const override {
+        constexpr uint32_t kColumns = 256; // of a workgroup
+        const uint32_t tokens = o_.tokens(r.symbols), heads = o_.q.n2();
+        const uint32_t splits = o_.splits(r.symbols), dv = o_.v.max_inner();
+        const AttentionParams p = {
+            .q = r.address(o_.q),
+            .k = r.address(o_.k),
+            .v = r.address(o_.v),
+            .table = r.address(o_.table),
+            .y = r.address(splits > 1 ? o_.parts : o_.y),
+            .q_token = o_.q.stride(1),
+            .q_head = o_.q.stride(2),
+            .sequences = o_.pages.size(2, r.symbols),
+            .k_cell = o_.k.stride(1),
+            .k_head = o_.k.stride(2),
+            .v_cell = o_.v.stride(1),
+            .v_head = o_.v.stride(2),
+            .tokens = tokens,
+            .heads = heads,
+            .group = heads / o_.k.n2(),
+            .dk = o_.k.max_inner(),
+            .dv = dv,
+            .splits = splits,
+            .scale = o_.attr.scale,
+            .softcap = o_.attr.softcap,
+        };
+        r.dispatch("attention", {o_.k.dtype(), o_.v.dtype()}, p,
+                   {groups_for(tokens, 1), heads, splits * ((dv + kColumns - 1) / kColumns)});
+    }
+
+    void fill_table(std::span<const Place> places) const override {
+        const auto address = [&](const View &view) {
+            return places[view.storage()].address + view.offset();
+        };
+        const AttentionTable table = {
+            .positions = address(o_.positions),
+            .sequences = address(o_.sequences),
+            .pages = address(o_.pages),
+            .lengths = address(o_.lengths),
+            .sinks = o_.sinks ? address(*o_.sinks) : 0,
+            .slopes = o_.slopes ? address(*o_.slopes) : 0,
+            .page_columns = o_.pages.max_inner(),
+            .page_stride = o_.pages.stride(2),
+            .page_size = o_.attr.page_size,
+            .cells = o_.k.max_size(1),
+            .causal = o_.attr.causal,
+            .window = o_.attr.window,
+        };
+        std::memcpy(places[o_.table.storage()].host, &table, sizeof(table));
+    }
+
+  private:
+    Operands o_;
+};
+
+class CombineStep : public Step {
+  public:
+    explicit CombineStep(const Operands &o) : o_(o) {
+        reads(o.parts);
+        if (o.sinks) reads(*o.sinks);
+        writes(o.y);
+    }
+
+    void record(Recorder &r) const override {
+        const uint32_t splits = o_.splits(r.symbols);
+        if (splits == 1) return;
+        const uint32_t rows = o_.tokens(r.symbols) * o_.q.n2();
+        const CombineParams p = {r.address(o_.parts),
+                                 o_.sinks ? r.address(*o_.sinks) : 0,
+                                 r.address(o_.y),
+                                 rows,
+                                 o_.q.n2(),
+                                 o_.v.max_inner(),
+                                 splits};
+        r.dispatch("attention_combine", {}, p, {groups_for(rows, 1)});
+    }
+
+  private:
+    Operands o_;
+};
+
+std::vector<float> slopes(double bias, uint32_t heads) {
+    uint32_t n = 1;
+    while (2 * n <= heads)
+        n *= 2;
+    std::vector<float> result;
+    for (uint32_t h = 0; h < heads; ++h) {
+        const double at = h < n ? h + 1 : 2 * (h - n) + 1, rate = h < n ? bias : bias / 2;
+        result.push_back(static_cast<float>(std::exp2(-rate * at / n)));
+    }
+    return result;
+}
+
+} // namespace
+
+void plan_attention(Planner &planner, const Node &node) {
+    Operands o;
+    View *const inputs[] = {&o.q, &o.k, &o.v, &o.positions, &o.sequences, &o.pages, &o.lengths};
+    for (size_t i = 0; i < std::size(inputs); ++i)
+        *inputs[i] = planner.view(node.inputs[i]);
+    if (planner.region().has_input(node, 7)) o.sinks = planner.view(node.inputs[7]);
+    o.y = planner.view(node.outputs[0]);
+    o.attr = attributes_of<rz_attr_attention>(node);
+    const uint32_t heads = o.q.n2();
+    if (o.attr.alibi_max_bias > 0) {
+        const std::vector<float> values = slopes(o.attr.alibi_max_bias, heads);
+        o.slopes = planner.constant(values.data(), values.size() * sizeof(float));
+    }
+    const uint64_t tokens = std::min(o.q.max_size(1), kAttentionSplitTokens);
+    o.parts = planner.scratch(kAttentionSplits * tokens * heads *
+                              (uint64_t{o.v.max_inner()} + 2) * sizeof(float));
+    o.table = planner.table(sizeof(AttentionTable));
+    planner.add(std::make_unique<AttentionStep>(o));
+    planner.add(std::make_unique<CombineStep>(o));
+}
+
+} // namespace realizar::vulkan

@@ -1,0 +1,125 @@
+// MATMUL, alone or with an addend: a bias [N] or a tensor like the result.
+#include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/plan/choose.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace realizar::vulkan {
+
+namespace {
+
+// A vector of x in 8 bits: `groups` times 32 bytes, and behind all of them scales and sums.
+struct Quantised {
+    View memory;
+    uint64_t scales; // offset in `memory`
+};
+
+class QuantizeStep : public Step {
+  public:
+    QuantizeStep(const PlaneType *type, const View &x, const Quantised &out)
+        : type_(type), x_(x), out_(out) {
+        reads(x);
+        writes(out.memory);
+    }
+
+    void record(Recorder &r) const override {
+        const uint32_t rows = x_.rows(r.symbols), inner = x_.max_inner();
+        if (choose_matmul(r.features(), type_, 0, inner, rows) != MatmulForm::matvec) return;
+        const uint64_t base = r.address(out_.memory);
+        const QuantizeParams p = {r.rows(x_), base,  base + out_.scales, x_.n1(),
+                                  x_.n2(),    inner, rows};
+        r.dispatch("quantize", {}, p, {groups_for(uint64_t{rows} * inner / 32, 64)});
+    }
+
+  private:
+    const PlaneType *type_;
+    View x_;
+    Quantised out_;
+};
+
+class MatmulStep : public Step {
+  public:
+    MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised,
+               std::optional<View> add, const View &y)
+        : w_(w), x_(x), quantised_(quantised), add_(add), y_(y) {
+        w.add_reads(*this);
+        reads(x);
+        if (quantised) reads(quantised->memory);
+        if (add) {
+            reads(*add);
+            if (add->max_rows() > 1) add->uniform(add_stride_);
+        }
+        writes(y);
+    }
+
+    void record(Recorder &r) const override {
+        const uint32_t rows = x_.rows(r.symbols), n = y_.max_inner(), k = x_.max_inner();
+        if (rows == 0) return;
+        const uint64_t add = add_ ? r.address(*add_) : 0;
+        const MatmulForm form = choose_matmul(r.features(), w_.type, n, k, rows);
+        const std::string suffix = w_.type ? w_.type->suffix : "plain";
+        if (form == MatmulForm::matvec && w_.type) {
+            const uint64_t base = r.address(quantised_->memory);
+            const MatvecQuantParams p = {w_.resolve(r), base, base + quantised_->scales,
+                                         r.address(y_), add,  n,
+                                         rows,          add_stride_};
+            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows}, p,
+                       {groups_for(n, kRowsOfGroup)});
+            return;
+        }
+        const MatmulParams p = {w_.resolve(r), r.rows(x_), r.address(y_), add,  k,
+                                n,             x_.n1(),    x_.n2(),       rows, add_stride_};
+        if (form == MatmulForm::matvec)
+            r.dispatch("matvec_plain", {rows, w_.view.dtype()}, p, {groups_for(n, kRowsOfGroup)});
+        else
+            r.dispatch("matmul_tile_" + suffix, {w_.type ? 0u : w_.view.dtype()}, p,
+                       {(n + kTileN - 1) / kTileN, groups_for(rows, kTileT)});
+    }
+
+  private:
+    // Of the shaders: rows of w for a workgroup; results of a tile.
+    static constexpr uint32_t kRowsOfGroup = 4, kTileN = 64, kTileT = 32;
+
+    Matrix w_;
+    View x_;
+    std::optional<Quantised> quantised_;
+    std::optional<View> add_;
+    View y_;
+    uint32_t add_stride_ = 0;
+};
+
+// x in 8 bits, made once for all matrices that take it.
+Quantised quantise(Planner &planner, const PlaneType *type, uint32_t tensor) {
+    const View x = planner.view(tensor);
+    const uint64_t rows = std::min(x.max_rows(), kMatvecRows);
+    const uint64_t scales = align_up(rows * x.max_inner(), 16);
+    const std::string what = "int8 " + std::to_string(tensor);
+    const bool constant = planner.region().tensors[tensor].role != RZ_ROLE_STATE;
+    if (const View *shared = planner.find_shared(what); shared && constant)
+        return {*shared, scales};
+    const Quantised result = {planner.scratch(scales + rows * x.max_inner() / 4), scales};
+    planner.add(std::make_unique<QuantizeStep>(type, x, result));
+    planner.share(what, result.memory);
+    return result;
+}
+
+void plan(Planner &planner, const Node &node, std::optional<View> add, uint32_t out) {
+    const Matrix w = planner.matrix(node.inputs[0]);
+    std::optional<Quantised> quantised;
+    if (w.type) quantised = quantise(planner, w.type, node.inputs[1]);
+    planner.add(std::make_unique<MatmulStep>(w, planner.view(node.inputs[1]), quantised, add,
+                                             planner.view(out)));
+}
+
+} // namespace
+
+void plan_matmul(Planner &planner, const Node &node) {
+    plan(planner, node, std::nullopt, node.outputs[0]);
+}
+
+void plan_matmul_add(Planner &planner, const Node &matmul, uint32_t addend, uint32_t out) {
+    plan(planner, matmul, planner.view(addend), out);
+}
+
+} // namespace realizar::vulkan

@@ -1,0 +1,43 @@
+// One operator of backend.h: the steps that compute it. What a node must look like is in
+// plugins/common/contract.h; the limits of this backend are in check_limits.
+#pragma once
+
+#include "plugins/vulkan/plan/planner.h"
+
+namespace realizar::vulkan {
+
+using plugin::attributes_of;
+
+using PlanFunction = void (*)(Planner &planner, const Node &node);
+
+void plan_get_rows(Planner &planner, const Node &node);
+void plan_matmul(Planner &planner, const Node &node);
+void plan_elementwise(Planner &planner, const Node &node); // ADD, MUL, SCALE, UNARY, GLU
+void plan_norm(Planner &planner, const Node &node);        // RMS_NORM, LAYER_NORM
+void plan_softmax(Planner &planner, const Node &node);
+void plan_rope(Planner &planner, const Node &node);
+void plan_kv_write(Planner &planner, const Node &node);
+void plan_attention(Planner &planner, const Node &node);
+void plan_argmax(Planner &planner, const Node &node);
+void plan_top_k(Planner &planner, const Node &node);
+void plan_copy(Planner &planner, const Node &node);
+
+// For the fusions (plan/fusion.cpp): MATMUL with an addend, a vector [N] or a tensor like the
+// result; RMS_NORM with a weight from a MUL. `out` is the tensor of the last node.
+void plan_matmul_add(Planner &planner, const Node &matmul, uint32_t addend, uint32_t out);
+void plan_norm_mul(Planner &planner, const Node &norm, uint32_t weight, uint32_t out);
+
+// Steps for one node.
+void plan_node(Planner &planner, const Node &node);
+
+// plugin::ExtraCheck: sizes that fit the 32-bit arithmetic of the shaders.
+void check_limits(const Region &region, const Node &node, plugin::Verdict &verdict);
+
+// Calls add(tensor index) for each input that is there.
+template <class F>
+void for_inputs(const Region &region, const Node &node, F add) {
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+        if (region.has_input(node, i)) add(node.inputs[i]);
+}
+
+} // namespace realizar::vulkan

@@ -1,0 +1,31 @@
+// Which kernel computes what: all choices that depend on sizes and on the device.
+//
+// To add a kernel: a row in CMakeLists.txt (shader), a value in the enum below, its condition in
+// choose.cpp, and its dispatch in the op's step (ops/). A form must hold for every shape that its
+// condition lets through; the plain forms take the rest.
+#pragma once
+
+#include "plugins/vulkan/plan/plane_type.h"
+#include "plugins/vulkan/vk/instance.h"
+
+namespace realizar::vulkan {
+
+enum class MatmulForm {
+    matvec, // weights once through, up to kMatvecRows vectors; int8 vectors for quantised weights
+    tile,   // shared-memory tiles, weights decoded to floats
+};
+constexpr uint32_t kMatvecRows = 8;
+
+// n, k: of the matrix; rows: of x in this submission.
+MatmulForm choose_matmul(const Features &features, const PlaneType *type, uint32_t n, uint32_t k,
+                         uint32_t rows);
+
+// Into how many parts ATTENTION cuts the keys. `keys` bounds the keys of this submission.
+constexpr uint32_t kAttentionSplits = 16;     // at most
+constexpr uint32_t kAttentionSplitTokens = 8; // more tokens have work enough
+uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys);
+
+// The bucket of a number of keys: recordings are shared by all numbers of one bucket.
+int64_t key_bucket(int64_t keys, int64_t most);
+
+} // namespace realizar::vulkan

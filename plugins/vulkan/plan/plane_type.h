@@ -1,0 +1,32 @@
+// Quantised types in planes: the layout that shaders/include/types/*.glsl read and pack.comp writes.
+#pragma once
+
+#include "plugins/vulkan/shaders/include/params.h"
+#include "plugins/vulkan/vk/failure.h"
+
+#include <array>
+
+namespace realizar::vulkan {
+
+struct PlaneType {
+    rz_dtype dtype;
+    const char *suffix;       // of the shaders
+    uint32_t groups;          // of 32 elements in a block
+    uint32_t block_bytes;     // in the canonical layout
+    uint32_t plane_bytes[4];  // per block
+};
+
+// nullptr for types that stay as they are.
+const PlaneType *plane_type(rz_dtype dtype);
+
+// Planes of `blocks` blocks, one behind the other.
+struct PlaneLayout {
+    PlaneLayout(const PlaneType &type, uint64_t blocks);
+    std::array<uint64_t, 4> offsets{};
+    uint64_t bytes = 0;
+};
+
+// The planes from block `first` on, in memory that starts at `base`.
+Planes planes_at(const PlaneType &type, const PlaneLayout &layout, uint64_t base, uint64_t first);
+
+} // namespace realizar::vulkan

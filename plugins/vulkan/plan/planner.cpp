@@ -1,0 +1,106 @@
+#include "plugins/vulkan/plan/planner.h"
+
+namespace realizar::vulkan {
+
+namespace {
+
+// A quantised operand that is no weight: packed by each submission.
+class PackStep : public Step {
+  public:
+    explicit PackStep(const Matrix &matrix) : matrix_(matrix) {
+        reads(matrix.view);
+        writes(matrix.packed);
+    }
+    void record(Recorder &r) const override {
+        const Planes planes = matrix_.resolve(r);
+        const uint32_t blocks = planes.groups / matrix_.type->groups;
+        const uint32_t rows = matrix_.view.rows(r.symbols);
+        PackParams p = {r.address(matrix_.view), {}, matrix_.view.stride(2), blocks, rows};
+        std::copy_n(planes.plane, 4, p.plane);
+        r.dispatch(std::string("pack_") + matrix_.type->suffix, {}, p,
+                   {groups_for(uint64_t{rows} * planes.groups, 64)});
+    }
+
+  private:
+    Matrix matrix_;
+};
+
+} // namespace
+
+Planes Matrix::resolve(const Recorder &r) const {
+    if (type && !is_packed) return fixed;
+    Planes planes = {};
+    if (is_packed) {
+        planes = planes_at(*type, layout, r.address(packed), 0);
+        planes.groups = view.max_inner() / 32;
+        planes.stride = planes.groups;
+    } else {
+        planes.plane[0] = r.address(view);
+        planes.stride = view.stride(2);
+    }
+    return planes;
+}
+
+void Matrix::add_reads(Step &step) const {
+    if (is_packed)
+        step.reads(packed);
+    else if (!type)
+        step.reads(view);
+}
+
+uint32_t Planner::add_storage(uint64_t bytes) {
+    Tensor t;
+    t.dtype = RZ_DTYPE_I8;
+    t.rank = 1;
+    t.dims[0] = static_cast<int64_t>(bytes);
+    t.strides[0] = 1;
+    t.storage = static_cast<uint32_t>(region_.tensors.size());
+    t.name = "scratch";
+    region_.tensors.push_back(t);
+    return t.storage;
+}
+
+View Planner::scratch(uint64_t bytes) { return view(add_storage(bytes)); }
+
+View Planner::constant(const void *data, uint64_t size) {
+    const uint32_t storage = add_storage(size);
+    const uint64_t offset = align_up(constants_.size(), 16);
+    constants_.resize(offset + size);
+    __builtin_memcpy(constants_.data() + offset, data, size);
+    constant_offsets_[storage] = offset;
+    return view(storage);
+}
+
+View Planner::table(uint64_t size) {
+    const uint32_t storage = add_storage(size);
+    table_offsets_[storage] = table_bytes_;
+    table_bytes_ += align_up(size, 16);
+    return view(storage);
+}
+
+Matrix Planner::matrix(uint32_t tensor) {
+    const Tensor t = region_.tensors[tensor];
+    Matrix m;
+    m.view = view(tensor);
+    m.type = plane_type(t.dtype);
+    if (!m.type) return m;
+    if (t.role == RZ_ROLE_WEIGHT) {
+        m.fixed = weights_->planes(region_.tensors[t.storage].key, t);
+        return m;
+    }
+    const uint64_t blocks = static_cast<uint64_t>(t.dims[0] * t.inner()) / 32 / m.type->groups;
+    m.is_packed = true;
+    m.layout = PlaneLayout(*m.type, blocks);
+    m.packed = scratch(m.layout.bytes);
+    add(std::make_unique<PackStep>(m));
+    return m;
+}
+
+const View *Planner::find_shared(const std::string &what) const {
+    const auto found = shared_.find(what);
+    return fuse_ && found != shared_.end() ? &found->second : nullptr;
+}
+
+void Planner::share(const std::string &what, const View &view) { shared_[what] = view; }
+
+} // namespace realizar::vulkan

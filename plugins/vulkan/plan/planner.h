@@ -1,0 +1,68 @@
+// Turns the nodes of a region into steps.
+#pragma once
+
+#include "plugins/vulkan/plan/plane_type.h"
+#include "plugins/vulkan/plan/step.h"
+#include "plugins/vulkan/weights.h"
+
+#include <map>
+#include <string>
+
+namespace realizar::vulkan {
+
+// A matrix as a kernel takes it: planes for quantised types, else rows.
+struct Matrix {
+    View view;                      // plain types, and the source of planes made on the fly
+    const PlaneType *type = nullptr; // null: a plain type
+    Planes fixed = {};              // of a weight
+    View packed;                    // planes made on the fly, in scratch memory
+    PlaneLayout layout{{}, 0};
+    bool is_packed = false;
+
+    Planes resolve(const Recorder &r) const;
+    void add_reads(Step &step) const;
+};
+
+class Planner {
+  public:
+    Planner(Region &region, const Features &features, const rz_weights *weights, bool fuse)
+        : region_(region), features_(features), weights_(weights), fuse_(fuse) {}
+
+    const Region &region() const { return region_; }
+    const Features &features() const { return features_; }
+
+    View view(uint32_t tensor) const { return View(region_, tensor); }
+    // Scratch memory of a program's instances, as a tensor of bytes.
+    View scratch(uint64_t bytes);
+    // Bytes that never change.
+    View constant(const void *data, uint64_t size);
+    // Memory that the host fills when an instance is bound (Step::fill_table).
+    View table(uint64_t size);
+    // The operand of MATMUL or GET_ROWS.
+    Matrix matrix(uint32_t tensor);
+
+    // A result that an earlier step made from the same operand; null: none. Nothing is shared
+    // without fusion.
+    const View *find_shared(const std::string &what) const;
+    void share(const std::string &what, const View &view);
+
+    void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
+
+    // Results, for the program.
+    std::vector<std::unique_ptr<Step>> steps_;
+    std::vector<std::byte> constants_;
+    std::map<uint32_t, uint64_t> constant_offsets_; // by storage
+    std::map<uint32_t, uint64_t> table_offsets_;
+    uint64_t table_bytes_ = 0;
+
+  private:
+    uint32_t add_storage(uint64_t bytes);
+
+    Region &region_;
+    const Features &features_;
+    const rz_weights *weights_;
+    bool fuse_;
+    std::map<std::string, View> shared_;
+};
+
+} // namespace realizar::vulkan

@@ -1,0 +1,99 @@
+// A step is one dispatch of a kernel. A plan is a list of steps; recording runs through them with
+// the symbol values of a submission.
+#pragma once
+
+#include "plugins/vulkan/plan/view.h"
+#include "plugins/vulkan/vk/gpu.h"
+
+#include <memory>
+
+namespace realizar::vulkan {
+
+// Where a storage lives for an instance.
+struct Place {
+    uint64_t address = 0; // 0: a state that is not bound
+    VkBuffer buffer = VK_NULL_HANDLE;
+    uint64_t offset = 0;        // in `buffer`
+    std::byte *host = nullptr;  // null: the host cannot see it
+};
+
+struct Access {
+    View view;
+    bool write;
+};
+
+class Recorder;
+
+class Step {
+  public:
+    virtual ~Step() = default;
+    virtual void record(Recorder &r) const = 0;
+    // After bindings have changed: fills the step's table (Planner::table), if it has one.
+    virtual void fill_table(std::span<const Place>) const {}
+
+    void reads(const View &view) { accesses.push_back({view, false}); }
+    void writes(const View &view) { accesses.push_back({view, true}); }
+    std::vector<Access> accesses;
+};
+
+struct Grid {
+    uint32_t x = 1, y = 1, z = 1;
+};
+// Workgroups of `size` for `n` threads; kernels loop where the limit cuts the grid short.
+constexpr uint32_t kMaxGroups = 65535; // what every device has
+inline uint32_t groups_for(uint64_t n, uint32_t size) {
+    const uint64_t groups = (n + size - 1) / size;
+    return static_cast<uint32_t>(groups < kMaxGroups ? groups : kMaxGroups);
+}
+
+// Writes steps into a command buffer and puts a barrier where a step touches bytes that one since the
+// last barrier wrote, or writes bytes that one read.
+class Recorder {
+  public:
+    Recorder(Gpu &gpu, VkCommandBuffer commands, std::span<const Place> places, Symbols values)
+        : symbols(values), gpu_(gpu), commands_(commands), places_(places) {}
+
+    void record(const Step &step) {
+        step_ = &step;
+        step.record(*this);
+    }
+
+    const Features &features() const { return gpu_.features(); }
+    uint64_t address(const View &view) const {
+        return places_[view.storage()].address + view.offset();
+    }
+    Rows rows(const View &view) const {
+        return {address(view), view.stride(0), view.stride(1), view.stride(2), 0};
+    }
+    // Nothing happens if a dimension of the grid is 0.
+    template <class Params>
+    void dispatch(const std::string &shader, std::initializer_list<uint32_t> constants,
+                  const Params &params, Grid grid) {
+        static_assert(sizeof(Params) <= kPushBytes);
+        dispatch(shader, {constants.begin(), constants.size()}, &params, sizeof(params), grid);
+    }
+
+    uint32_t dispatches() const { return dispatches_; }
+    uint32_t barriers() const { return barriers_; }
+
+    const Symbols symbols;
+
+  private:
+    struct Range {
+        uint64_t begin, end;
+    };
+    static bool overlaps(const std::vector<Range> &ranges, const Range &range);
+    void synchronise();
+    void dispatch(const std::string &shader, std::span<const uint32_t> constants,
+                  const void *params, uint32_t size, Grid grid);
+
+    Gpu &gpu_;
+    VkCommandBuffer commands_;
+    std::span<const Place> places_;
+    const Step *step_ = nullptr;
+    std::vector<Range> read_, written_; // since the last barrier
+    VkPipeline bound_ = VK_NULL_HANDLE;
+    uint32_t dispatches_ = 0, barriers_ = 0;
+};
+
+} // namespace realizar::vulkan

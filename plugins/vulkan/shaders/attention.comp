@@ -1,0 +1,142 @@
+// ATTENTION, plain form: a workgroup for a token, a query head, a part of the keys and 256 columns of
+// the result. Online softmax over chunks of 64 keys: a thread makes one score, then its columns.
+#version 460
+#include "common.glsl"
+
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint kTypeK = 0;
+layout(constant_id = 1) const uint kTypeV = 0;
+layout(push_constant) uniform Push { AttentionParams p; };
+
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Table { AttentionTable t; };
+
+const uint kChunk = 64, kColumnsOfThread = 4, kColumns = kChunk * kColumnsOfThread;
+shared float scores[kChunk];
+shared uint cells[kChunk]; // kNoCell: not seen
+shared float reduced[kChunk];
+const uint kNoCell = 0xffffffffu;
+
+uint unit(uint type) { return type == kF32 ? 4u : 2u; }
+
+float load_cache(uint type, uint64_t row, uint i) {
+    if (type != kQ8_0) return load_plain(type, row, i);
+    U16 block = U16(row + uint64_t(i / 32) * 34);
+    const uint pair = uint(block.v[1 + i % 32 / 2]);
+    return half_to_float(uint(block.v[0])) * float(signed_byte(pair, i & 1));
+}
+
+float tanh_safe(float x) {
+    const float size = min(abs(x), 20.0), t = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
+    return abs(x) < 0.02 ? x * (1.0 - x * x * 0.33333333) : (x < 0.0 ? -t : t);
+}
+
+// Position `key` of sequence `sequence` -> its cell.
+uint cell_of(AttentionTable t, uint sequence, int key) {
+    const uint column = uint(key) / t.page_size;
+    const int page = I32(t.pages + uint64_t(sequence) * t.page_stride * 4).v[column];
+    if (page < 0) return kNoCell;
+    const uint64_t cell = uint64_t(page) * t.page_size + uint(key) % t.page_size;
+    return cell < t.cells ? uint(cell) : kNoCell;
+}
+
+float score_of(AttentionTable t, uint token, uint head, uint cell, int distance) {
+    const uint64_t q = p.q + (uint64_t(token) * p.q_token + uint64_t(head) * p.q_head) * 4;
+    const uint64_t k = p.k + (uint64_t(cell) * p.k_cell + uint64_t(head / p.group) * p.k_head) *
+                                 unit(kTypeK);
+    float sum = 0.0;
+    for (uint i = 0; i < p.dk; ++i)
+        sum += F32(q).v[i] * load_cache(kTypeK, k, i);
+    float score = p.scale * sum;
+    if (p.softcap > 0.0) score = p.softcap * tanh_safe(score / p.softcap);
+    if (t.slopes != 0) score += F32(t.slopes).v[head] * float(distance);
+    return score;
+}
+
+float reduce(bool maximum) {
+    const uint i = gl_LocalInvocationID.x;
+    for (uint n = kChunk / 2; n > 0; n >>= 1) {
+        if (i < n)
+            reduced[i] = maximum ? max(reduced[i], reduced[i + n]) : reduced[i] + reduced[i + n];
+        barrier();
+    }
+    const float result = reduced[0];
+    barrier();
+    return result;
+}
+
+void main() {
+    const uint i = gl_LocalInvocationID.x, head = gl_WorkGroupID.y;
+    const uint split = gl_WorkGroupID.z % p.splits, column = gl_WorkGroupID.z / p.splits * kColumns;
+    const AttentionTable t = Table(p.table).t;
+    for (uint token = gl_WorkGroupID.x; token < p.tokens; token += gl_NumWorkGroups.x) {
+        const int position = I32(t.positions).v[token], sequence = I32(t.sequences).v[token];
+        const bool known = sequence >= 0 && uint(sequence) < p.sequences;
+        int length = 0;
+        if (known)
+            length = clamp(I32(t.lengths).v[sequence], 0, int(t.page_columns * t.page_size));
+        const int chunks = (length + int(kChunk) - 1) / int(kChunk);
+        const int part = (chunks + int(p.splits) - 1) / int(p.splits) * int(kChunk);
+        int low = int(split) * part, high = min(low + part, length);
+        if (t.window > 0) low = max(low, position - int(min(t.window, 0x7fffffffu)) + 1);
+        if (t.causal != 0) high = min(high, position + 1);
+        float top = -kInf, sum = 0.0;
+        float acc[kColumnsOfThread];
+        for (uint c = 0; c < kColumnsOfThread; ++c)
+            acc[c] = 0.0;
+        for (int begin = low; begin < high; begin += int(kChunk)) {
+            const int key = begin + int(i);
+            uint cell = kNoCell;
+            if (key < high) cell = cell_of(t, uint(sequence), key);
+            float score = -kInf;
+            if (cell != kNoCell) score = score_of(t, token, head, cell, key - position);
+            cells[i] = cell;
+            reduced[i] = score;
+            barrier();
+            const float peak = max(top, reduce(true));
+            const float weight = cell == kNoCell || peak == -kInf ? 0.0 : exp(score - peak);
+            const float keep = top == -kInf ? 0.0 : exp(top - peak);
+            scores[i] = weight;
+            reduced[i] = weight;
+            barrier();
+            sum = sum * keep + reduce(false);
+            top = peak;
+            for (uint c = 0; c < kColumnsOfThread; ++c) {
+                const uint at = column + c * kChunk + i;
+                if (at >= p.dv) break;
+                float value = acc[c] * keep;
+                for (uint n = 0; n < kChunk; ++n) {
+                    if (cells[n] == kNoCell) continue;
+                    const uint64_t v = p.v + (uint64_t(cells[n]) * p.v_cell +
+                                              uint64_t(head / p.group) * p.v_head) * unit(kTypeV);
+                    value += scores[n] * load_cache(kTypeV, v, at);
+                }
+                acc[c] = value;
+            }
+            barrier();
+        }
+        const uint row = token * p.heads + head;
+        float factor = 1.0;
+        uint64_t y = p.y + uint64_t(row) * p.dv * 4;
+        if (p.splits > 1) {
+            // (max, sum, result without the division), joined by attention_combine.comp.
+            y = p.y + (uint64_t(split) * p.tokens * p.heads + row) * (p.dv + 2) * 4;
+            if (i == 0 && column == 0) {
+                F32(y).v[0] = top;
+                F32(y).v[1] = sum;
+            }
+            y += 8;
+        } else {
+            if (t.sinks != 0 && top != -kInf) {
+                const float sink = F32(t.sinks).v[head], peak = max(top, sink);
+                const float keep = exp(top - peak);
+                factor = keep / (sum * keep + exp(sink - peak));
+            } else {
+                factor = top == -kInf ? 0.0 : 1.0 / sum;
+            }
+        }
+        for (uint c = 0; c < kColumnsOfThread; ++c) {
+            const uint at = column + c * kChunk + i;
+            if (at < p.dv) F32(y).v[at] = factor == 0.0 ? 0.0 : acc[c] * factor;
+        }
+    }
+}

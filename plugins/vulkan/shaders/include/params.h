@@ -1,0 +1,142 @@
+// Push constants of all shaders, at most 128 bytes each: one definition for C++ and GLSL.
+// Addresses are device addresses; strides and sizes are in elements unless they say otherwise.
+#ifndef REALIZAR_VULKAN_PARAMS_H
+#define REALIZAR_VULKAN_PARAMS_H
+
+#ifdef __cplusplus
+#include <cstdint>
+namespace realizar::vulkan {
+using uint = uint32_t;
+#endif
+
+// Rows of an operand. Row r of a tensor [n0, n1, n2, inner] is (r / n2 / n1, r / n2 % n1, r % n2);
+// a stride of 0 repeats.
+struct Rows {
+    uint64_t base;
+    uint s0, s1, s2;
+    uint unused;
+};
+
+// A quantised matrix in planes (include/types/*.glsl): group g of 32 elements of row n is number
+// n * stride + g of each plane.
+struct Planes {
+    uint64_t plane[4];
+    uint stride; // groups from one row to the next
+    uint groups; // of a row
+};
+
+struct ElementwiseParams {
+    Rows a, b;
+    uint64_t y;
+    uint n1, n2, inner, total;
+    float scale, bias;
+};
+
+struct NormParams {
+    Rows x;
+    uint64_t weight, bias, y; // 0: none
+    uint n1, n2, inner, rows;
+    float epsilon;
+};
+
+struct SoftmaxParams {
+    Rows x;
+    uint64_t y;
+    uint n1, n2, inner, rows;
+    float scale;
+};
+
+// y [rows, 2 * pairs]: cosines, sines. `turns` holds the frequency of each pair in turns per
+// position as two floats, high and low part.
+struct AnglesParams {
+    uint64_t positions, turns, factors, y;
+    uint pairs, rows;
+    float magnitude;
+};
+
+struct RopeParams {
+    Rows x;
+    uint64_t angles, y;
+    uint heads, inner, pairs, halves, total; // total: of elements
+};
+
+// The cache's strides are in units of its type's alignment: 4 bytes for F32, else 2.
+struct KvWriteParams {
+    Rows x;
+    uint64_t cells, cache;
+    uint heads, inner, tokens, capacity;
+    uint cell_stride, head_stride;
+};
+
+struct GetRowsParams {
+    Planes table; // plain types: plane[0] and stride, in elements
+    uint64_t ids, y;
+    uint inner, tokens, rows;
+};
+
+// x -> 8 bits with a scale for each 32: q [rows, inner] and s [rows, inner / 32] of (scale, scale *
+// sum of the group).
+struct QuantizeParams {
+    Rows x;
+    uint64_t q, s;
+    uint n1, n2, inner, rows;
+};
+
+// y [rows, n] = x * w^T (+ add). Vectors of x have been quantised; see QuantizeParams.
+struct MatvecQuantParams {
+    Planes w;
+    uint64_t q, s, y, add; // add 0: none
+    uint n, rows, add_stride;
+};
+
+// The same with x as floats and w of a plain type, or w in planes (matmul_tile_*).
+struct MatmulParams {
+    Planes w; // plain types: plane[0] and stride, in elements
+    Rows x;
+    uint64_t y, add;
+    uint k, n, n1, n2, rows, add_stride;
+};
+
+struct AttentionParams {
+    uint64_t q, k, v, table, y; // table: an AttentionTable
+    uint q_token, q_head, sequences;
+    uint k_cell, k_head, v_cell, v_head; // in units of the type's alignment
+    uint tokens, heads, group, dk, dv;
+    uint splits;
+    float scale, softcap;
+};
+
+// What does not fit into the push constants, written once when the program is bound.
+struct AttentionTable {
+    uint64_t positions, sequences, pages, lengths, sinks, slopes; // sinks, slopes 0: none
+    uint page_columns, page_stride, page_size, cells;
+    uint causal, window;
+};
+
+struct CombineParams {
+    uint64_t parts, sinks, y;
+    uint rows, heads, dv, splits; // rows: tokens * heads
+};
+
+struct SelectParams {
+    uint64_t x, values, indices; // values 0: ARGMAX
+    uint stride, inner, rows, k;
+};
+
+struct CopyParams {
+    Rows x;
+    uint64_t y;
+    uint n1, n2, inner, total;
+};
+
+// Rows of canonical blocks -> planes. `stride` in units of 2 bytes, counts in blocks of the type.
+struct PackParams {
+    uint64_t source;
+    uint64_t plane[4];
+    uint stride, blocks, rows;
+};
+
+#ifdef __cplusplus
+} // namespace realizar::vulkan
+#endif
+#endif // REALIZAR_VULKAN_PARAMS_H

@@ -1,0 +1,65 @@
+// The Vulkan instance and the physical devices that this backend can use.
+#pragma once
+
+#include "plugins/vulkan/vk/failure.h"
+#include "plugins/vulkan/vk/settings.h"
+
+#include <vector>
+
+namespace realizar::vulkan {
+
+// What a device offers beyond what is required of all (physical.cpp), after REALIZAR_VULKAN_DISABLE.
+struct Features {
+    bool fp16 = false;         // arithmetic
+    bool int_dot = false;      // packed 4 x 8 bit
+    bool memory_model = false; // Vulkan memory model with device scope
+    bool storage_8bit = false;
+    bool subgroup_control = false; // a chosen subgroup size with full subgroups
+    bool coopmat_khr = false;
+    bool memory_budget = false;
+    bool host_memory = false; // device memory that the host sees in place
+};
+
+struct Physical {
+    VkPhysicalDevice handle = VK_NULL_HANDLE;
+    VkPhysicalDeviceProperties properties = {};
+    VkPhysicalDeviceDriverProperties driver = {};
+    VkPhysicalDeviceMemoryProperties memory = {};
+    uint8_t uuid[16] = {};
+    uint64_t max_allocation = 0;
+    uint32_t subgroup_size = 0;
+    uint32_t queue_family = 0;
+    Features features;
+
+    uint64_t device_memory() const; // of the largest device-local heap
+    uint32_t device_heap() const;   // its index
+};
+
+class Instance {
+  public:
+    // Throws RZ_UNAVAILABLE where there is no loader, driver or usable device.
+    Instance(const rz_host &host, const Settings &settings);
+    ~Instance();
+    Instance(const Instance &) = delete;
+    Instance &operator=(const Instance &) = delete;
+
+    const std::vector<Physical> &devices() const { return devices_; }
+
+  private:
+    void create(const Settings &settings);
+    void find_devices(const Settings &settings);
+    void release();
+
+    const rz_host &host_;
+    VkInstance instance_ = VK_NULL_HANDLE;
+    VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
+    std::vector<Physical> devices_;
+};
+
+// Looks at a device. Returns false with the reason when it lacks something that is required.
+bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
+              std::string &reason);
+// The logical device with all features that describe() found, and its function table.
+VkDevice create_logical(const Physical &physical, VolkDeviceTable &table);
+
+} // namespace realizar::vulkan

@@ -1,0 +1,231 @@
+// Features of a physical device: what is required, what is used where it exists.
+#include "plugins/vulkan/vk/instance.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace realizar::vulkan {
+
+namespace {
+
+// All feature structs in one chain, for asking and for enabling.
+struct Chain {
+    Chain() {
+        core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+        v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+        v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+        dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+        subgroups.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
+        core.pNext = &v11;
+        v11.pNext = &v12;
+        tail = &v12.pNext;
+    }
+    Chain(const Chain &) = delete;
+    Chain &operator=(const Chain &) = delete;
+
+    template <class T>
+    void add(T &next) {
+        *tail = &next;
+        tail = &next.pNext;
+    }
+
+    VkPhysicalDeviceFeatures2 core = {};
+    VkPhysicalDeviceVulkan11Features v11 = {};
+    VkPhysicalDeviceVulkan12Features v12 = {};
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {};
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroups = {};
+#ifdef VK_KHR_cooperative_matrix
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, nullptr, VK_FALSE,
+        VK_FALSE};
+#endif
+    void **tail;
+};
+
+class Extensions {
+  public:
+    explicit Extensions(VkPhysicalDevice device) {
+        uint32_t count = 0;
+        vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
+        all_.resize(count);
+        vkEnumerateDeviceExtensionProperties(device, nullptr, &count, all_.data());
+    }
+    bool has(const char *name) const {
+        return std::any_of(all_.begin(), all_.end(), [&](const auto &extension) {
+            return std::strcmp(extension.extensionName, name) == 0;
+        });
+    }
+
+  private:
+    std::vector<VkExtensionProperties> all_;
+};
+
+constexpr const char *kDot = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+constexpr const char *kSubgroups = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+constexpr const char *kBudget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+
+bool is_13(const Physical &p) { return p.properties.apiVersion >= VK_API_VERSION_1_3; }
+
+void read_features(const Settings &settings, const Extensions &extensions, Chain &chain,
+                   Physical &out) {
+    const bool dot = is_13(out) || extensions.has(kDot);
+    const bool subgroups = is_13(out) || extensions.has(kSubgroups);
+    if (dot) chain.add(chain.dot);
+    if (subgroups) chain.add(chain.subgroups);
+#ifdef VK_KHR_cooperative_matrix
+    if (extensions.has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain.add(chain.coopmat);
+#endif
+    vkGetPhysicalDeviceFeatures2(out.handle, &chain.core);
+    Features &f = out.features;
+    f.fp16 = settings.fp16 && chain.v12.shaderFloat16;
+    f.int_dot = settings.int_dot && dot && chain.dot.shaderIntegerDotProduct;
+    f.memory_model = chain.v12.vulkanMemoryModel && chain.v12.vulkanMemoryModelDeviceScope;
+    f.storage_8bit = chain.v12.storageBuffer8BitAccess;
+    f.subgroup_control = subgroups && chain.subgroups.subgroupSizeControl &&
+                         chain.subgroups.computeFullSubgroups;
+    f.memory_budget = extensions.has(kBudget);
+#ifdef VK_KHR_cooperative_matrix
+    f.coopmat_khr = settings.coopmat && f.fp16 && f.memory_model && chain.coopmat.cooperativeMatrix;
+#endif
+}
+
+void read_properties(Physical &out) {
+    VkPhysicalDeviceMaintenance3Properties limits = {};
+    limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+    VkPhysicalDeviceIDProperties ids = {};
+    ids.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+    ids.pNext = &limits;
+    VkPhysicalDeviceSubgroupProperties subgroup = {};
+    subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    subgroup.pNext = &ids;
+    out.driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    out.driver.pNext = &subgroup;
+    VkPhysicalDeviceProperties2 properties = {};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &out.driver;
+    vkGetPhysicalDeviceProperties2(out.handle, &properties);
+    out.driver.pNext = nullptr;
+    out.properties = properties.properties;
+    out.subgroup_size = subgroup.subgroupSize;
+    out.max_allocation = limits.maxMemoryAllocationSize;
+    std::memcpy(out.uuid, ids.deviceUUID, sizeof(out.uuid));
+    vkGetPhysicalDeviceMemoryProperties(out.handle, &out.memory);
+}
+
+bool find_queue(Physical &out) {
+    uint32_t count = 0;
+    vkGetPhysicalDeviceQueueFamilyProperties(out.handle, &count, nullptr);
+    std::vector<VkQueueFamilyProperties> families(count);
+    vkGetPhysicalDeviceQueueFamilyProperties(out.handle, &count, families.data());
+    for (uint32_t i = 0; i < count; ++i)
+        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+            out.queue_family = i;
+            return true;
+        }
+    return false;
+}
+
+} // namespace
+
+uint32_t Physical::device_heap() const {
+    uint32_t best = 0;
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < memory.memoryHeapCount; ++i)
+        if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            memory.memoryHeaps[i].size > size) {
+            best = i;
+            size = memory.memoryHeaps[i].size;
+        }
+    return best;
+}
+
+uint64_t Physical::device_memory() const { return memory.memoryHeaps[device_heap()].size; }
+
+bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
+              std::string &reason) {
+    out.handle = handle;
+    vkGetPhysicalDeviceProperties(handle, &out.properties);
+    const std::string name = out.properties.deviceName;
+    if (out.properties.apiVersion < VK_API_VERSION_1_2) {
+        reason = name + " knows Vulkan below 1.2";
+        return false;
+    }
+    read_properties(out);
+    Chain chain;
+    read_features(settings, Extensions(handle), chain, out);
+    const struct {
+        VkBool32 there;
+        const char *name;
+    } required[] = {{chain.v12.bufferDeviceAddress, "bufferDeviceAddress"},
+                    {chain.v12.timelineSemaphore, "timelineSemaphore"},
+                    {chain.v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
+                    {chain.core.features.shaderInt64, "shaderInt64"}};
+    for (const auto &feature : required)
+        if (!feature.there) {
+            reason = name + " lacks " + feature.name;
+            return false;
+        }
+    if (!find_queue(out)) {
+        reason = name + " has no compute queue";
+        return false;
+    }
+    constexpr VkMemoryPropertyFlags kInPlace =
+        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    for (uint32_t i = 0; i < out.memory.memoryTypeCount; ++i)
+        if ((out.memory.memoryTypes[i].propertyFlags & kInPlace) == kInPlace)
+            out.features.host_memory = settings.host_memory;
+    return true;
+}
+
+VkDevice create_logical(const Physical &physical, VolkDeviceTable &table) {
+    const Features &f = physical.features;
+    Chain chain;
+    std::vector<const char *> extensions;
+    chain.core.features.shaderInt64 = VK_TRUE;
+    chain.v11.storageBuffer16BitAccess = VK_TRUE;
+    chain.v12.bufferDeviceAddress = VK_TRUE;
+    chain.v12.timelineSemaphore = VK_TRUE;
+    chain.v12.shaderFloat16 = f.fp16;
+    chain.v12.storageBuffer8BitAccess = f.storage_8bit;
+    chain.v12.vulkanMemoryModel = f.memory_model;
+    chain.v12.vulkanMemoryModelDeviceScope = f.memory_model;
+    if (f.int_dot) {
+        chain.dot.shaderIntegerDotProduct = VK_TRUE;
+        chain.add(chain.dot);
+        if (!is_13(physical)) extensions.push_back(kDot);
+    }
+    if (f.subgroup_control) {
+        chain.subgroups.subgroupSizeControl = VK_TRUE;
+        chain.subgroups.computeFullSubgroups = VK_TRUE;
+        chain.add(chain.subgroups);
+        if (!is_13(physical)) extensions.push_back(kSubgroups);
+    }
+    if (f.memory_budget) extensions.push_back(kBudget);
+#ifdef VK_KHR_cooperative_matrix
+    if (f.coopmat_khr) {
+        chain.coopmat.cooperativeMatrix = VK_TRUE;
+        chain.add(chain.coopmat);
+        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+#endif
+    const float priority = 1.0f;
+    VkDeviceQueueCreateInfo queue = {};
+    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queue.queueFamilyIndex = physical.queue_family;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+    VkDeviceCreateInfo info = {};
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+    info.pNext = &chain.core;
+    info.queueCreateInfoCount = 1;
+    info.pQueueCreateInfos = &queue;
+    info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+    info.ppEnabledExtensionNames = extensions.data();
+    VkDevice device = VK_NULL_HANDLE;
+    check(vkCreateDevice(physical.handle, &info, nullptr, &device), "vkCreateDevice");
+    volkLoadDeviceTable(&table, device);
+    return device;
+}
+
+} // namespace realizar::vulkan
