@@ -1,6 +1,8 @@
 // Whole graphs: against the float64 reference, and the forms of one program against each other.
 #include "backend.h"
 
+#include "core/graph/builder.h"
+
 #include "tests/graph/random_graph.h"
 
 namespace realizar::cpu::test {
@@ -102,6 +104,78 @@ TEST(Graphs, FusionSavesPhases) {
     EXPECT_GT(info[1].fused_nodes, 0u);
     EXPECT_LT(info[1].dispatches, info[0].dispatches);
     EXPECT_GT(info[1].scratch_bytes, 0u);
+}
+
+// A decoder of `layers` llama-like layers with quantised weights.
+Graph make_decoder(uint64_t layers) {
+    GraphBuilder b;
+    constexpr int64_t kWidth = 64, kHeadDim = 32, kInner = 96, kCells = 32;
+    const int64_t t = b.symbol(1, 8, 1);
+    const TensorId cells = b.input("cells", DType::I32, {t});
+    AttentionInputs in;
+    in.positions = b.input("positions", DType::I32, {t});
+    in.sequences = b.input("sequences", DType::I32, {t});
+    in.pages = b.input("pages", DType::I32, {1, 2});
+    in.lengths = b.input("lengths", DType::I32, {1});
+    AttentionParams attention;
+    attention.page_size = 16;
+    RopeParams rope;
+    rope.rotated = kHeadDim;
+    TensorId h = b.input("h", DType::F32, {t, kWidth});
+    uint64_t key = 0;
+    const auto project = [&](TensorId x, int64_t rows) {
+        return b.matmul(b.weight("w", DType::Q8_0, {rows, b.shape(x).inner()}, ++key), x);
+    };
+    const auto norm = [&](TensorId x) {
+        return b.rms_norm(x, b.weight("norm", DType::F32, {kWidth}, ++key), 1e-5f);
+    };
+    for (uint64_t layer = 0; layer < layers; ++layer) {
+        const TensorId x = norm(h);
+        const TensorId k = b.state("k", DType::F16, {kCells, 1, kHeadDim}, ++key);
+        const TensorId v = b.state("v", DType::F16, {kCells, 1, kHeadDim}, ++key);
+        const TensorId q = b.split_inner(project(x, kWidth), kHeadDim);
+        const TensorId new_k = b.split_inner(project(x, kHeadDim), kHeadDim);
+        const TensorId new_v = b.split_inner(project(x, kHeadDim), kHeadDim);
+        b.kv_write(k, b.rope(new_k, in.positions, kNoTensor, rope), cells);
+        b.kv_write(v, new_v, cells);
+        const TensorId seen =
+            b.attention(b.rope(q, in.positions, kNoTensor, rope), k, v, in, kNoTensor, attention);
+        h = b.add(h, project(b.reshape(seen, {t, kWidth}), kWidth));
+        const TensorId y = norm(h);
+        const TensorId gate = project(y, kInner), up = project(y, kInner);
+        h = b.add(h, project(b.glu(UnaryKind::silu, gate, up), kWidth));
+    }
+    b.output(h, "out");
+    auto graph = std::move(b).build();
+    EXPECT_TRUE(graph.ok()) << graph.error().message;
+    return std::move(*graph);
+}
+
+// README.md: ten phases a layer; the last sum is one more.
+TEST(Graphs, DecoderLayerTakesTenPhases) {
+    for (const uint64_t layers : {1u, 2u, 5u}) {
+        const Graph graph = make_decoder(layers);
+        std::vector<RefValue> leaves(graph.tensors().size());
+        for (uint32_t i = 0; i < leaves.size(); ++i) {
+            const rz_tensor &t = graph.tensors()[i];
+            if (t.role == RZ_ROLE_TEMP || t.storage != i) continue;
+            uint64_t n = 1;
+            for (uint32_t d = 0; d < t.rank; ++d) {
+                leaves[i].dims.push_back(t.dims[d] < 0 ? 1 : t.dims[d]);
+                n *= static_cast<uint64_t>(leaves[i].dims.back());
+            }
+            leaves[i].data.assign(n, 0.0);
+        }
+        Backend backend(2);
+        Loaded loaded(backend, graph, {1}, leaves);
+        rz_program_info info{};
+        info.struct_size = sizeof info;
+        EXPECT_CODE(RZ_OK, backend.err,
+                    backend.api.program->info(loaded.program, &info, &backend.err));
+        EXPECT_EQ(info.dispatches, 10 * layers + 1);
+        EXPECT_CODE(RZ_OK, backend.err, loaded.submit());
+        EXPECT_EQ(backend.counters().dispatches, 10 * layers + 1);
+    }
 }
 
 TEST(Graphs, SymbolsOutOfBoundsAreRefused) {
