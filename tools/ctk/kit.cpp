@@ -4,12 +4,22 @@
 #include "tools/ctk/levels.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 
 namespace realizar::ctk {
 namespace {
 
 void ignore(const CaseResult &) {}
+
+// Does the name contain the text, letter case ignored?
+bool contains(const std::string &name, const std::string &text) {
+    const auto same = [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) ==
+               std::tolower(static_cast<unsigned char>(b));
+    };
+    return std::search(name.begin(), name.end(), text.begin(), text.end(), same) != name.end();
+}
 
 CaseList level0_cases(const std::string &plugin) {
     CaseList cases;
@@ -60,7 +70,7 @@ Plan make_plan(const KitOptions &options) {
     if (!any_bad(plan.gate)) plan.gate.clear();
     std::erase_if(plan.cases, [&](const Case &test) {
         return options.levels.count(test.level) == 0 ||
-               test.full_name().find(options.filter) == std::string::npos;
+               !contains(test.full_name(), options.filter);
     });
     return plan;
 }

@@ -14,7 +14,7 @@ namespace realizar::ctk {
 struct KitOptions {
     RunnerOptions runner;
     std::set<int> levels = {0, 1, 2, 3};
-    std::string filter; // part of a test's name; empty: all
+    std::string filter; // part of a test's name, letter case ignored; empty: all
 };
 
 struct KitRun {
