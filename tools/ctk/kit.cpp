@@ -69,8 +69,7 @@ Plan make_plan(const KitOptions &options) {
             plan.cases.push_back(std::move(test));
     if (!any_bad(plan.gate)) plan.gate.clear();
     std::erase_if(plan.cases, [&](const Case &test) {
-        return options.levels.count(test.level) == 0 ||
-               !contains(test.full_name(), options.filter);
+        return options.levels.count(test.level) == 0 || !contains(test.full_name(), options.filter);
     });
     return plan;
 }
