@@ -100,6 +100,9 @@ TEST(Attention, SplitKeysMatchTheReference) {
                 const Doubles &exact = values[c.out].data;
                 for (const Kernels *kernels : available_kernels())
                     for (const uint32_t threads : {1u, 4u}) {
+                        // All forms on the fastest kernels, one on the others.
+                        const bool fastest = kernels == available_kernels().back();
+                        if (!fastest && (threads == 1 || tokens != 7 || length != 1500)) continue;
                         Backend backend(threads, kernels->isa);
                         Loaded loaded(backend, c.graph, c.symbols, c.leaves);
                         EXPECT_CODE(RZ_OK, backend.err, loaded.submit());
