@@ -8,7 +8,7 @@
 
 struct rz_device {
     rz_device(rz_driver &driver, const realizar::vulkan::Physical &physical)
-        : gpu(driver.host, driver.settings, physical) {}
+        : gpu(driver.host, driver.settings, driver.instance.validation(), physical) {}
 
     // Under `mutex`: takes in what the device has finished (reads, signals) and starts what can
     // start. Nothing else does, so whoever waits calls it again and again; there is no thread.

@@ -78,8 +78,9 @@ bool Progress::wait(uint64_t value, uint64_t timeout_ns) const {
     return true;
 }
 
-Gpu::Gpu(const rz_host &host, const Settings &settings, const Physical &physical)
-    : host_(host), settings_(settings), physical_(physical) {
+Gpu::Gpu(const rz_host &host, const Settings &settings, Validation &validation,
+         const Physical &physical)
+    : host_(host), settings_(settings), validation_(validation), physical_(physical) {
     device_ = create_logical(physical, table_);
     try {
         table_.vkGetDeviceQueue(device_, physical.queue_family, 0, &queue_);
@@ -138,6 +139,7 @@ void Gpu::submit(const Commands &commands, const Progress &progress, uint64_t va
     if (++submissions_ == settings_.fail_submission)
         raise(RZ_DEVICE_LOST, "submission %llu failed on purpose (REALIZAR_VULKAN_FAIL)",
               wide(submissions_));
+    validation_.raise_new();
     check(table_.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "vkQueueSubmit");
 }
 

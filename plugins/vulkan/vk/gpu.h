@@ -50,7 +50,8 @@ class Progress {
 
 class Gpu {
   public:
-    Gpu(const rz_host &host, const Settings &settings, const Physical &physical);
+    Gpu(const rz_host &host, const Settings &settings, Validation &validation,
+        const Physical &physical);
     ~Gpu();
     Gpu(const Gpu &) = delete;
     Gpu &operator=(const Gpu &) = delete;
@@ -89,6 +90,7 @@ class Gpu {
 
     const rz_host &host_;
     const Settings &settings_;
+    Validation &validation_;
     const Physical &physical_;
     Counters counters_;
     VkDevice device_ = VK_NULL_HANDLE;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace realizar::vulkan {
 
@@ -15,20 +16,18 @@ VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT
                                           VkDebugUtilsMessageTypeFlagsEXT,
                                           const VkDebugUtilsMessengerCallbackDataEXT *data,
                                           void *context) {
-    const auto &host = *static_cast<const rz_host *>(context);
-    const std::string text = std::string("vulkan validation: ") + data->pMessage;
-    host.log(host.self, RZ_LOG_ERROR, text.c_str());
+    if (context) static_cast<Validation *>(context)->add(data->pMessage);
     return VK_FALSE;
 }
 
-VkDebugUtilsMessengerCreateInfoEXT messenger_info(const rz_host &host) {
+VkDebugUtilsMessengerCreateInfoEXT messenger_info(Validation *target) {
     VkDebugUtilsMessengerCreateInfoEXT info = {};
     info.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT;
     info.messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
                            VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
     info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
     info.pfnUserCallback = on_message;
-    info.pUserData = const_cast<rz_host *>(&host);
+    info.pUserData = target;
     return info;
 }
 
@@ -41,32 +40,14 @@ bool has_layer(const char *name) {
                        [&](const auto &layer) { return std::strcmp(layer.layerName, name) == 0; });
 }
 
-} // namespace
-
-Instance::Instance(const rz_host &host, const Settings &settings) : host_(host) {
-    if (volkInitialize() != VK_SUCCESS)
-        raise(RZ_UNAVAILABLE, "no Vulkan loader (libvulkan.so.1) was found: %s", kInstall);
-    if (volkGetInstanceVersion() < VK_API_VERSION_1_2)
-        raise(RZ_UNAVAILABLE, "the Vulkan loader is older than 1.2: update libvulkan1");
-    try {
-        create(settings);
-        find_devices(settings);
-    } catch (...) {
-        release();
-        throw;
-    }
-}
-
-Instance::~Instance() { release(); }
-
-void Instance::release() {
-    if (messenger_) vkDestroyDebugUtilsMessengerEXT(instance_, messenger_, nullptr);
-    if (instance_) vkDestroyInstance(instance_, nullptr);
-    messenger_ = VK_NULL_HANDLE;
-    instance_ = VK_NULL_HANDLE;
-}
-
-void Instance::create(const Settings &settings) {
+// The loader keeps some 150 bytes of every instance that was destroyed, so a process has one of each
+// kind for good.
+VkInstance shared_instance(const Settings &settings) {
+    static std::mutex mutex;
+    static VkInstance instances[2];
+    const std::lock_guard lock(mutex);
+    VkInstance &instance = instances[settings.validate ? 1 : 0];
+    if (instance) return instance;
     VkApplicationInfo application = {};
     application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
     application.pApplicationName = "realizar";
@@ -77,7 +58,7 @@ void Instance::create(const Settings &settings) {
 
     const VkValidationFeatureEnableEXT enabled[] = {
         VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
-    VkDebugUtilsMessengerCreateInfoEXT messages = messenger_info(host_);
+    VkDebugUtilsMessengerCreateInfoEXT messages = messenger_info(nullptr);
     VkValidationFeaturesEXT validation = {};
     validation.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT;
     validation.pNext = &messages;
@@ -86,8 +67,9 @@ void Instance::create(const Settings &settings) {
     const char *const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
     if (settings.validate) {
         if (!has_layer(kValidation))
-            raise(RZ_UNAVAILABLE, "REALIZAR_VULKAN_VALIDATE=1: %s was not found (Debian, Ubuntu: "
-                                  "vulkan-validationlayers)",
+            raise(RZ_UNAVAILABLE,
+                  "REALIZAR_VULKAN_VALIDATE=1: %s was not found (Debian, Ubuntu: "
+                  "vulkan-validationlayers)",
                   kValidation);
         info.pNext = &validation;
         info.enabledLayerCount = 1;
@@ -95,14 +77,46 @@ void Instance::create(const Settings &settings) {
         info.enabledExtensionCount = 1;
         info.ppEnabledExtensionNames = extensions;
     }
-    const VkResult result = vkCreateInstance(&info, nullptr, &instance_);
+    const VkResult result = vkCreateInstance(&info, nullptr, &instance);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         raise(RZ_UNAVAILABLE, "the Vulkan loader found no driver: %s", kInstall);
     check(result, "vkCreateInstance");
+    return instance;
+}
+
+} // namespace
+
+void Validation::add(const char *message) {
+    const std::string text = std::string("vulkan validation: ") + message;
+    host_.log(host_.self, RZ_LOG_ERROR, text.c_str());
+    const std::lock_guard lock(mutex_);
+    if (first_.empty()) first_ = text;
+}
+
+void Validation::raise_new() {
+    const std::lock_guard lock(mutex_);
+    if (first_.empty()) return;
+    const std::string text = std::move(first_);
+    first_.clear();
+    raise(RZ_INTERNAL, "%s", text.c_str());
+}
+
+Instance::Instance(const rz_host &host, const Settings &settings) : host_(host), validation_(host) {
+    if (volkInitialize() != VK_SUCCESS)
+        raise(RZ_UNAVAILABLE, "no Vulkan loader (libvulkan.so.1) was found: %s", kInstall);
+    if (volkGetInstanceVersion() < VK_API_VERSION_1_2)
+        raise(RZ_UNAVAILABLE, "the Vulkan loader is older than 1.2: update libvulkan1");
+    instance_ = shared_instance(settings);
     volkLoadInstanceOnly(instance_);
-    if (settings.validate)
-        check(vkCreateDebugUtilsMessengerEXT(instance_, &messages, nullptr, &messenger_),
-              "vkCreateDebugUtilsMessengerEXT");
+    find_devices(settings);
+    if (!settings.validate) return;
+    const VkDebugUtilsMessengerCreateInfoEXT messages = messenger_info(&validation_);
+    check(vkCreateDebugUtilsMessengerEXT(instance_, &messages, nullptr, &messenger_),
+          "vkCreateDebugUtilsMessengerEXT");
+}
+
+Instance::~Instance() {
+    if (messenger_) vkDestroyDebugUtilsMessengerEXT(instance_, messenger_, nullptr);
 }
 
 void Instance::find_devices(const Settings &settings) {

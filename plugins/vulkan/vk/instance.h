@@ -1,9 +1,10 @@
-// The Vulkan instance and the physical devices that this backend can use.
+// A use of the Vulkan instance, and the physical devices that this backend can use.
 #pragma once
 
 #include "plugins/vulkan/vk/failure.h"
 #include "plugins/vulkan/vk/settings.h"
 
+#include <mutex>
 #include <vector>
 
 namespace realizar::vulkan {
@@ -35,6 +36,20 @@ struct Physical {
     uint32_t device_heap() const;   // its index
 };
 
+// What the validation layer said.
+class Validation {
+  public:
+    explicit Validation(const rz_host &host) : host_(host) {}
+    void add(const char *message);
+    // Throws RZ_INTERNAL with the first message that came since the last call.
+    void raise_new();
+
+  private:
+    const rz_host &host_;
+    std::mutex mutex_;
+    std::string first_;
+};
+
 class Instance {
   public:
     // Throws RZ_UNAVAILABLE where there is no loader, driver or usable device.
@@ -44,13 +59,13 @@ class Instance {
     Instance &operator=(const Instance &) = delete;
 
     const std::vector<Physical> &devices() const { return devices_; }
+    Validation &validation() { return validation_; }
 
   private:
-    void create(const Settings &settings);
     void find_devices(const Settings &settings);
-    void release();
 
     const rz_host &host_;
+    Validation validation_;
     VkInstance instance_ = VK_NULL_HANDLE;
     VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
     std::vector<Physical> devices_;

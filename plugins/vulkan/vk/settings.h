@@ -1,6 +1,7 @@
 // What the environment asks of this backend; read once per driver.
 //   REALIZAR_VULKAN_DISABLE=a,b   leave out optional features: fp16, int_dot, coopmat, host_memory
-//   REALIZAR_VULKAN_VALIDATE=1    Khronos validation layer; its messages are errors of the host's log
+//   REALIZAR_VULKAN_VALIDATE=1    Khronos validation layer; a message is an error of the
+//                                 host's log, and the next submission fails with it
 //   REALIZAR_VULKAN_FAIL=alloc:N  the N-th allocation of a device (from 1) fails, or submit:N the
 //                                 N-th submission; calls: only what x-realizar.fault/1 asks for
 #pragma once
