@@ -3,8 +3,9 @@
 #include "tools/ctk/library.h"
 #include "tools/ctk/process_facts.h"
 
+#include <algorithm>
 #include <cstring>
-#include <regex>
+#include <string_view>
 #include <thread>
 
 namespace realizar::ctk {
@@ -160,6 +161,27 @@ Status table_is_whole(Context &context) {
     return {};
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_id(std::string_view text) {
+    return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || is_digit(c) || c == '_';
+    });
+}
+
+// major.minor.patch, then nothing, "-pre" or "+build" (semver.org)
+bool is_version(std::string_view text) {
+    for (int part = 0; part < 3; ++part) {
+        const auto end = std::ranges::find_if_not(text, is_digit);
+        if (end == text.begin()) return false;
+        text.remove_prefix(static_cast<size_t>(end - text.begin()));
+        if (part == 2) break;
+        if (!text.starts_with('.')) return false;
+        text.remove_prefix(1);
+    }
+    return text.empty() || ((text[0] == '-' || text[0] == '+') && text.size() > 1);
+}
+
 Status identity_is_sane(Context &context) {
     RZ_ASSIGN(Library * library, context.library());
     RZ_ASSIGN(const rz_plugin *plugin, library->table());
@@ -174,11 +196,9 @@ Status identity_is_sane(Context &context) {
         CTK_CHECK(text != nullptr, "rz_plugin.%s is NULL", name);
         CTK_CHECK(strnlen(text, 1024) < 1024, "rz_plugin.%s: no end within 1024 bytes", name);
     }
-    static const std::regex kId("[a-z0-9_]{1,32}");
-    static const std::regex kVersion(R"([0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?)");
-    CTK_CHECK(std::regex_match(plugin->id, kId), "id: expected [a-z0-9_]{1,32}, found '%s'",
+    CTK_CHECK(is_id(plugin->id), "id: expected [a-z0-9_]{1,32}, found '%s'",
               printable(plugin->id).c_str());
-    CTK_CHECK(std::regex_match(plugin->version, kVersion),
+    CTK_CHECK(is_version(plugin->version),
               "version: expected semantic versioning (1.2.3), found '%s'",
               printable(plugin->version).c_str());
     return {};
