@@ -25,10 +25,6 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow)
 if(REALIZAR_WERROR)
   add_compile_options(-Werror)
 endif()
-# GCC's manual warns of false positives of this one under sanitizers; std::regex has some.
-if(REALIZAR_SANITIZER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
-endif()
 # GCC 12 sees overlapping copies in std::string operator+ where there are none (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
