@@ -66,8 +66,7 @@ constexpr uint64_t kFloats = kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BI
 constexpr uint64_t kQuantised = RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) | RZ_DTYPE_BIT(RZ_DTYPE_Q4_0) |
                                 RZ_DTYPE_BIT(RZ_DTYPE_Q4_K) | RZ_DTYPE_BIT(RZ_DTYPE_Q6_K);
 constexpr uint64_t kWeights = kFloats | kQuantised;
-constexpr uint64_t kCaches =
-    kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0);
+constexpr uint64_t kCaches = kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0);
 
 constexpr bool has_type(uint64_t set, rz_dtype dtype) {
     return dtype < 64 && (set & RZ_DTYPE_BIT(dtype)) != 0;

@@ -33,7 +33,8 @@ void rz_instance::place_own() {
                      memory.host() ? memory.host() + offset : nullptr};
     };
     for (uint32_t i = 0; i < places_.size(); ++i) {
-        if (layout.inputs[i] >= 0) places_[i] = at(inputs_, static_cast<uint64_t>(layout.inputs[i]));
+        if (layout.inputs[i] >= 0)
+            places_[i] = at(inputs_, static_cast<uint64_t>(layout.inputs[i]));
         if (layout.scratch[i] >= 0)
             places_[i] = at(scratch_, static_cast<uint64_t>(layout.scratch[i]));
     }

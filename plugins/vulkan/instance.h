@@ -48,7 +48,7 @@ struct rz_instance {
     void record(realizar::vulkan::Recording &recording);
 
     realizar::vulkan::Memory inputs_, scratch_, readback_;
-    std::vector<realizar::vulkan::Place> places_; // by storage
+    std::vector<realizar::vulkan::Place> places_;         // by storage
     std::vector<const realizar::vulkan::Memory *> bound_; // by storage; null: not a buffer
     std::vector<uint64_t> bound_offsets_;
     std::list<realizar::vulkan::Recording> recordings_; // most recently used first

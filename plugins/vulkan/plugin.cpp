@@ -73,7 +73,8 @@ extern "C" RZ_EXPORT rz_code rz_plugin_entry_v1(const rz_hello *hello, const rz_
     if (hello->struct_size < sizeof(rz_hello))
         return fail(err, RZ_VERSION_MISMATCH, RZ_NONE, "rz_hello: expected %zu bytes, found %u",
                     sizeof(rz_hello), hello->struct_size);
-    const rz_code code = realizar::vulkan::check_struct(hello, sizeof(rz_hello), 0, "rz_hello", err);
+    const rz_code code =
+        realizar::vulkan::check_struct(hello, sizeof(rz_hello), 0, "rz_hello", err);
     if (code != RZ_OK) return code;
     // While the version is 0.x only equal headers may meet.
     if (hello->abi_major != RZ_ABI_MAJOR || hello->abi_minor != RZ_ABI_MINOR ||

@@ -14,10 +14,10 @@ struct rz_program {
     std::map<uint32_t, uint64_t> table_offsets{};    // behind the inputs of an instance
     uint64_t table_bytes = 0;
     std::vector<realizar::vulkan::Place> weights{}; // by storage
-    std::vector<bool> bucketed{}; // symbols that only bound the keys of ATTENTION
-    uint32_t tensor_count = 0;    // of the graph
+    std::vector<bool> bucketed{};                   // symbols that only bound the keys of ATTENTION
+    uint32_t tensor_count = 0;                      // of the graph
     uint32_t fused_nodes = 0;
-    uint32_t dispatches = 0;      // at the hints
+    uint32_t dispatches = 0; // at the hints
 
     uint64_t scratch_bytes() const {
         return layout.input_bytes + table_bytes + layout.scratch_bytes;

@@ -31,7 +31,7 @@ struct rz_queue {
 
     rz_device &device_;
     std::shared_ptr<realizar::vulkan::Progress> progress_;
-    std::deque<Submission> works_; // the first running_ are on the device
+    std::deque<Submission> works_;  // the first running_ are on the device
     std::vector<Submission> spare_; // ended ones, for their memory
     std::vector<realizar::vulkan::Copy> copies_;
     size_t running_ = 0;

@@ -76,8 +76,8 @@ rz_code read_points(const rz_point *points, uint32_t count, bool must_rise,
             return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: a timeline is NULL");
         if (must_rise && p.value <= p.timeline->value)
             return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
-                        "submit: expected a signal above %llu, found %llu",
-                        wide(p.timeline->value), wide(p.value));
+                        "submit: expected a signal above %llu, found %llu", wide(p.timeline->value),
+                        wide(p.value));
     }
     return RZ_OK;
 }
@@ -112,8 +112,8 @@ rz_code read_submit(const rz_submit &s, Submission &out, rz_error *err) {
         piece.to = data;
         out.reads.push_back(piece);
     };
-    code = read_pieces(program, s, s.updates, s.update_count, s.update_stride, false, add_update,
-                       err);
+    code =
+        read_pieces(program, s, s.updates, s.update_count, s.update_stride, false, add_update, err);
     if (code == RZ_OK)
         code = read_pieces(program, s, s.reads, s.read_count, s.read_stride, true, add_read, err);
     if (code == RZ_OK) code = read_points(s.waits, s.wait_count, false, out.waits, err);

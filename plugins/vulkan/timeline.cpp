@@ -53,8 +53,7 @@ rz_code wait(rz_timeline *timeline, uint64_t value, uint64_t timeout_ns, rz_erro
                 return fail(err, timeline->failure, RZ_NONE, "%s", timeline->message.c_str());
             if (timeline->value >= value) return RZ_OK;
             const auto passed = static_cast<uint64_t>(
-                std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start)
-                    .count());
+                std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
             if (passed >= timeout_ns)
                 return fail(err, RZ_TIMEOUT, RZ_NONE,
                             "timeline: expected %llu within %llu ns, it is at %llu", wide(value),

@@ -172,8 +172,7 @@ rz_code load(rz_weights *set, uint64_t key, uint64_t row_begin, uint64_t row_cou
              const void *data, uint64_t size, uint32_t flags, rz_error *err) {
     return guarded(err, [&] {
         Weight *w = nullptr;
-        const rz_code code =
-            check_load(set, key, row_begin, row_count, data, size, flags, w, err);
+        const rz_code code = check_load(set, key, row_begin, row_count, data, size, flags, w, err);
         if (code != RZ_OK || size == 0) return code;
         const rz_host &host = set->device.gpu.host();
         const PackedMatrix &m = set->matrices[w->matrix];
@@ -280,8 +279,7 @@ void Uploader::load(const PackedMatrix &matrix, uint64_t block, const void *data
 
 } // namespace realizar::vulkan
 
-realizar::vulkan::Planes rz_weights::planes(uint64_t key,
-                                            const realizar::plugin::Tensor &t) const {
+realizar::vulkan::Planes rz_weights::planes(uint64_t key, const realizar::plugin::Tensor &t) const {
     using namespace realizar::vulkan;
     const Weight &w = weights.at(key);
     const PackedMatrix &m = matrices[w.matrix];

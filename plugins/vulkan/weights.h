@@ -65,7 +65,7 @@ struct rz_weights {
     realizar::vulkan::Planes planes(uint64_t key, const realizar::plugin::Tensor &t) const;
 
     rz_device &device;
-    uint64_t budget; // 0: none
+    uint64_t budget;                                        // 0: none
     std::map<uint64_t, realizar::vulkan::Weight> weights{}; // by key
     std::vector<realizar::vulkan::PackedMatrix> matrices{};
     std::unique_ptr<realizar::vulkan::Uploader> uploader{}; // while loading

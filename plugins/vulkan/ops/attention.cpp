@@ -28,8 +28,8 @@ struct Operands {
 class AttentionStep : public Step {
   public:
     explicit AttentionStep(const Operands &o) : o_(o) {
-        for (const View *view : {&o.q, &o.k, &o.v, &o.positions, &o.sequences, &o.pages,
-                                 &o.lengths, &o.table})
+        for (const View *view :
+             {&o.q, &o.k, &o.v, &o.positions, &o.sequences, &o.pages, &o.lengths, &o.table})
             reads(*view);
         if (o.sinks) reads(*o.sinks);
         if (o.slopes) reads(*o.slopes);
@@ -146,8 +146,8 @@ void plan_attention(Planner &planner, const Node &node) {
         o.slopes = planner.constant(values.data(), values.size() * sizeof(float));
     }
     const uint64_t tokens = std::min(o.q.max_size(1), kAttentionSplitTokens);
-    o.parts = planner.scratch(kAttentionSplits * tokens * heads *
-                              (uint64_t{o.v.max_inner()} + 2) * sizeof(float));
+    o.parts = planner.scratch(kAttentionSplits * tokens * heads * (uint64_t{o.v.max_inner()} + 2) *
+                              sizeof(float));
     o.table = planner.table(sizeof(AttentionTable));
     planner.add(std::make_unique<AttentionStep>(o));
     planner.add(std::make_unique<CombineStep>(o));

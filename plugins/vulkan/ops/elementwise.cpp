@@ -52,7 +52,8 @@ void plan_elementwise(Planner &planner, const Node &node) {
         bias = attributes_of<rz_attr_scale>(node).bias;
         break;
     default:
-        operation = (node.op == RZ_OP_GLU ? kGlu : kUnary) + attributes_of<rz_attr_unary>(node).kind;
+        operation =
+            (node.op == RZ_OP_GLU ? kGlu : kUnary) + attributes_of<rz_attr_unary>(node).kind;
     }
     View b;
     const bool has_b = node.inputs.size() > 1;

@@ -27,8 +27,8 @@ class QuantizeStep : public Step {
         const uint32_t rows = x_.rows(r.symbols), inner = x_.max_inner();
         if (choose_matmul(r.features(), type_, 0, inner, rows) != MatmulForm::matvec) return;
         const uint64_t base = r.address(out_.memory);
-        const QuantizeParams p = {r.rows(x_), base,  base + out_.scales, x_.n1(),
-                                  x_.n2(),    inner, rows};
+        const QuantizeParams p = {r.rows(x_), base, base + out_.scales, x_.n1(), x_.n2(),
+                                  inner,      rows};
         r.dispatch("quantize", {}, p, {groups_for(uint64_t{rows} * inner / 32, 64)});
     }
 
@@ -61,15 +61,15 @@ class MatmulStep : public Step {
         const std::string suffix = w_.type ? w_.type->suffix : "plain";
         if (form == MatmulForm::matvec && w_.type) {
             const uint64_t base = r.address(quantised_->memory);
-            const MatvecQuantParams p = {w_.resolve(r), base, base + quantised_->scales,
-                                         r.address(y_), add,  n,
+            const MatvecQuantParams p = {w_.resolve(r), base,       base + quantised_->scales,
+                                         r.address(y_), add,        n,
                                          rows,          add_stride_};
             r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows}, p,
                        {groups_for(n, kRowsOfGroup)});
             return;
         }
-        const MatmulParams p = {w_.resolve(r), r.rows(x_), r.address(y_), add,  k,
-                                n,             x_.n1(),    x_.n2(),       rows, add_stride_};
+        const MatmulParams p = {w_.resolve(r), r.rows(x_), r.address(y_), add,        k, n,
+                                x_.n1(),       x_.n2(),    rows,          add_stride_};
         if (form == MatmulForm::matvec)
             r.dispatch("matvec_plain", {rows, w_.view.dtype()}, p, {groups_for(n, kRowsOfGroup)});
         else

@@ -49,8 +49,8 @@ class SoftmaxStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t rows = x_.rows(r.symbols);
-        const SoftmaxParams p = {r.rows(x_), r.address(y_),        x_.n1(), x_.n2(),
-                                 x_.inner(r.symbols), rows, scale_};
+        const SoftmaxParams p = {r.rows(x_),          r.address(y_), x_.n1(), x_.n2(),
+                                 x_.inner(r.symbols), rows,          scale_};
         r.dispatch("softmax", {}, p, {groups_for(rows, 1)});
     }
 

@@ -31,8 +31,8 @@ void check_tensor(const Region &region, uint32_t index, plugin::Verdict &v) {
         v.support(t.strides[d] / type.align < kMaxElements, "strides below 2^31 elements");
     }
     // A matrix may be larger: its kernels count in groups of 32 or in rows.
-    const int64_t limit = t.role == RZ_ROLE_WEIGHT || t.role == RZ_ROLE_STATE ? kMaxElements * 32
-                                                                             : kMaxElements;
+    const int64_t limit =
+        t.role == RZ_ROLE_WEIGHT || t.role == RZ_ROLE_STATE ? kMaxElements * 32 : kMaxElements;
     v.support(elements < limit, "tensors of fewer than 2^31 elements");
     const bool blocks = plane_type(t.dtype) != nullptr && t.role == RZ_ROLE_WEIGHT;
     for (uint32_t d = 0; blocks && d + 1 < t.rank; ++d)

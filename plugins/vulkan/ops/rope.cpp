@@ -90,8 +90,8 @@ class RopeStep : public Step {
         // Rows of x are [T, H]; the shader takes them as [T, 1, H].
         Rows rows = r.rows(x_);
         rows.s0 = x_.stride(1);
-        const RopeParams p = {rows,  r.address(angles_), r.address(y_),     x_.n2(),
-                              inner, pairs_,             halves_ ? 1u : 0u, total};
+        const RopeParams p = {rows,   r.address(angles_), r.address(y_), x_.n2(), inner,
+                              pairs_, halves_ ? 1u : 0u,  total};
         r.dispatch("rope", {}, p, {groups_for(total, 256)});
     }
 

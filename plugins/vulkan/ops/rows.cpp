@@ -16,12 +16,9 @@ class GetRowsStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t tokens = ids_.inner(r.symbols), inner = y_.max_inner();
-        const GetRowsParams p = {table_.resolve(r),
-                                 r.address(ids_),
-                                 r.address(y_),
-                                 inner,
-                                 tokens,
-                                 table_.view.rows(r.symbols)};
+        const GetRowsParams p = {
+            table_.resolve(r),          r.address(ids_), r.address(y_), inner, tokens,
+            table_.view.rows(r.symbols)};
         if (table_.type)
             r.dispatch(std::string("get_rows_") + table_.type->suffix, {}, p,
                        {groups_for(uint64_t{tokens} * inner / 8, 256)});
@@ -48,15 +45,9 @@ class KvWriteStep : public Step {
         const uint32_t tokens = cells_.inner(r.symbols), inner = x_.max_inner();
         Rows rows = r.rows(x_); // [T, H] as [T, 1, H]
         rows.s0 = x_.stride(1);
-        const KvWriteParams p = {rows,
-                                 r.address(cells_),
-                                 r.address(cache_),
-                                 x_.n2(),
-                                 inner,
-                                 tokens,
-                                 cache_.max_size(1),
-                                 cache_.stride(1),
-                                 cache_.stride(2)};
+        const KvWriteParams p = {
+            rows,   r.address(cells_),  r.address(cache_), x_.n2(),         inner,
+            tokens, cache_.max_size(1), cache_.stride(1),  cache_.stride(2)};
         const uint32_t piece = cache_.dtype() == RZ_DTYPE_Q8_0 ? 32 : 1;
         r.dispatch("kv_write", {cache_.dtype()}, p,
                    {groups_for(uint64_t{tokens} * x_.n2() * inner / piece, 256)});
@@ -92,14 +83,13 @@ void plan_get_rows(Planner &planner, const Node &node) {
 }
 
 void plan_kv_write(Planner &planner, const Node &node) {
-    planner.add(std::make_unique<KvWriteStep>(planner.view(node.inputs[0]),
-                                              planner.view(node.inputs[1]),
-                                              planner.view(node.inputs[2])));
+    planner.add(std::make_unique<KvWriteStep>(
+        planner.view(node.inputs[0]), planner.view(node.inputs[1]), planner.view(node.inputs[2])));
 }
 
 void plan_copy(Planner &planner, const Node &node) {
-    planner.add(std::make_unique<CopyStep>(planner.view(node.inputs[0]),
-                                           planner.view(node.outputs[0])));
+    planner.add(
+        std::make_unique<CopyStep>(planner.view(node.inputs[0]), planner.view(node.outputs[0])));
 }
 
 } // namespace realizar::vulkan

@@ -14,8 +14,7 @@ uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys) {
     if (tokens == 0 || tokens > kAttentionSplitTokens) return 1;
     const uint64_t wanted = std::max<uint64_t>(1, kWorkgroups / (uint64_t{tokens} * heads));
     const uint64_t useful = std::max<uint64_t>(1, keys / kKeysOfSplit);
-    return static_cast<uint32_t>(
-        std::min<uint64_t>({wanted, useful, uint64_t{kAttentionSplits}}));
+    return static_cast<uint32_t>(std::min<uint64_t>({wanted, useful, uint64_t{kAttentionSplits}}));
 }
 
 int64_t key_bucket(int64_t keys, int64_t most) {

@@ -57,8 +57,7 @@ std::vector<uint32_t> match_matmul_add(const Uses &uses, uint32_t index) {
     const Tensor &addend = region.tensors[other], &result = region.tensors[product];
     uint32_t stride;
     const bool bias = add.inputs[0] == product && plugin::is_vector(addend, result.inner());
-    const bool residual =
-        plugin::same_shape(addend, result) && View(region, other).uniform(stride);
+    const bool residual = plugin::same_shape(addend, result) && View(region, other).uniform(stride);
     if (!(bias || residual) || !uses.may_move(index, *reader)) return {};
     return {index, *reader};
 }

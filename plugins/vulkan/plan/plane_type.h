@@ -10,10 +10,10 @@ namespace realizar::vulkan {
 
 struct PlaneType {
     rz_dtype dtype;
-    const char *suffix;       // of the shaders
-    uint32_t groups;          // of 32 elements in a block
-    uint32_t block_bytes;     // in the canonical layout
-    uint32_t plane_bytes[4];  // per block
+    const char *suffix;      // of the shaders
+    uint32_t groups;         // of 32 elements in a block
+    uint32_t block_bytes;    // in the canonical layout
+    uint32_t plane_bytes[4]; // per block
 };
 
 // nullptr for types that stay as they are.

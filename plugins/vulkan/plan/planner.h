@@ -12,10 +12,10 @@ namespace realizar::vulkan {
 
 // A matrix as a kernel takes it: planes for quantised types, else rows.
 struct Matrix {
-    View view;                      // plain types, and the source of planes made on the fly
+    View view;                       // plain types, and the source of planes made on the fly
     const PlaneType *type = nullptr; // null: a plain type
-    Planes fixed = {};              // of a weight
-    View packed;                    // planes made on the fly, in scratch memory
+    Planes fixed = {};               // of a weight
+    View packed;                     // planes made on the fly, in scratch memory
     PlaneLayout layout{{}, 0};
     bool is_packed = false;
 

@@ -13,8 +13,8 @@ namespace realizar::vulkan {
 struct Place {
     uint64_t address = 0; // 0: a state that is not bound
     VkBuffer buffer = VK_NULL_HANDLE;
-    uint64_t offset = 0;        // in `buffer`
-    std::byte *host = nullptr;  // null: the host cannot see it
+    uint64_t offset = 0;       // in `buffer`
+    std::byte *host = nullptr; // null: the host cannot see it
 };
 
 struct Access {

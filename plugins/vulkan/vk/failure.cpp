@@ -24,8 +24,7 @@ void check(VkResult result, const char *what) {
         throw Failure(RZ_OUT_OF_MEMORY, result, text("the host has no memory left"));
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         throw Failure(RZ_OUT_OF_MEMORY, result, text("the device has no memory left"));
-    case VK_ERROR_DEVICE_LOST:
-        throw Failure(RZ_DEVICE_LOST, result, text("the device is lost"));
+    case VK_ERROR_DEVICE_LOST: throw Failure(RZ_DEVICE_LOST, result, text("the device is lost"));
     default: throw Failure(RZ_INTERNAL, result, text("expected success"));
     }
 }

@@ -141,8 +141,7 @@ void Instance::find_devices(const Settings &settings) {
     }
     if (devices_.empty() && handles.empty())
         raise(RZ_UNAVAILABLE, "the Vulkan loader found no device: %s", kInstall);
-    if (devices_.empty())
-        raise(RZ_UNAVAILABLE, "no Vulkan device can be used%s", reasons.c_str());
+    if (devices_.empty()) raise(RZ_UNAVAILABLE, "no Vulkan device can be used%s", reasons.c_str());
     // Real GPUs first, software last; otherwise in the loader's order.
     std::stable_sort(devices_.begin(), devices_.end(), [](const Physical &a, const Physical &b) {
         const auto rank = [](const Physical &p) {

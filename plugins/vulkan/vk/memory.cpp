@@ -65,8 +65,7 @@ uint32_t Allocator::memory_type(Heap heap, uint32_t allowed) const {
                     return i;
             }
     }
-    raise(RZ_INTERNAL, "the device has no memory type for heap %u",
-          static_cast<unsigned>(heap));
+    raise(RZ_INTERNAL, "the device has no memory type for heap %u", static_cast<unsigned>(heap));
 }
 
 std::unique_ptr<MemoryBlock> Allocator::make_block(Heap heap, uint64_t size) {

@@ -81,8 +81,8 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
     f.int_dot = settings.int_dot && dot && chain.dot.shaderIntegerDotProduct;
     f.memory_model = chain.v12.vulkanMemoryModel && chain.v12.vulkanMemoryModelDeviceScope;
     f.storage_8bit = chain.v12.storageBuffer8BitAccess;
-    f.subgroup_control = subgroups && chain.subgroups.subgroupSizeControl &&
-                         chain.subgroups.computeFullSubgroups;
+    f.subgroup_control =
+        subgroups && chain.subgroups.subgroupSizeControl && chain.subgroups.computeFullSubgroups;
     f.memory_budget = extensions.has(kBudget);
 #ifdef VK_KHR_cooperative_matrix
     f.coopmat_khr = settings.coopmat && f.fp16 && f.memory_model && chain.coopmat.cooperativeMatrix;

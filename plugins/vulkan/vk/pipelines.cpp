@@ -64,11 +64,10 @@ void Pipelines::load() {
     VkPipelineCacheHeaderVersionOne header = {};
     const VkPhysicalDeviceProperties &properties = gpu_.physical().properties;
     if (blob.size() >= sizeof(header)) std::memcpy(&header, blob.data(), sizeof(header));
-    const bool ours = header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
-                      header.vendorID == properties.vendorID &&
-                      header.deviceID == properties.deviceID &&
-                      std::memcmp(header.pipelineCacheUUID, properties.pipelineCacheUUID,
-                                  VK_UUID_SIZE) == 0;
+    const bool ours =
+        header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
+        header.vendorID == properties.vendorID && header.deviceID == properties.deviceID &&
+        std::memcmp(header.pipelineCacheUUID, properties.pipelineCacheUUID, VK_UUID_SIZE) == 0;
     VkPipelineCacheCreateInfo info = {};
     info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
     info.initialDataSize = ours ? blob.size() : 0;
