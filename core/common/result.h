@@ -95,7 +95,8 @@ class [[nodiscard]] Status {
 #define RZ_CONCAT(a, b) RZ_CONCAT_(a, b)
 #define RZ_TRY(expression)                                                                         \
     do {                                                                                           \
-        if (auto rz_status_ = (expression); !rz_status_.ok()) return std::move(rz_status_).error(); \
+        if (auto rz_status_ = (expression); !rz_status_.ok())                                      \
+            return std::move(rz_status_).error();                                                  \
     } while (false)
 #define RZ_ASSIGN(declaration, expression)                                                         \
     RZ_ASSIGN_(RZ_CONCAT(rz_result_, __LINE__), declaration, expression)

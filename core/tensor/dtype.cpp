@@ -18,8 +18,8 @@ constexpr DTypeInfo kTable[] = {
 std::span<const DTypeInfo> dtype_table() { return kTable; }
 
 const DTypeInfo *find_dtype(uint32_t id) {
-    const auto row = std::ranges::find(kTable, id,
-                                       [](const DTypeInfo &r) { return static_cast<uint32_t>(r.dtype); });
+    const auto row = std::ranges::find(
+        kTable, id, [](const DTypeInfo &r) { return static_cast<uint32_t>(r.dtype); });
     return row == std::end(kTable) ? nullptr : row;
 }
 
@@ -27,9 +27,9 @@ const DTypeInfo &dtype_info(DType dtype) { return *find_dtype(static_cast<uint32
 
 std::optional<DType> dtype_from_name(std::string_view name) {
     const auto same = [&](const DTypeInfo &row) {
-        return std::ranges::equal(name, std::string_view(row.name), {},
-                                  [](unsigned char c) { return std::toupper(c); },
-                                  [](unsigned char c) { return std::toupper(c); });
+        return std::ranges::equal(
+            name, std::string_view(row.name), {}, [](unsigned char c) { return std::toupper(c); },
+            [](unsigned char c) { return std::toupper(c); });
     };
     const auto row = std::ranges::find_if(kTable, same);
     if (row == std::end(kTable)) return std::nullopt;

@@ -24,4 +24,5 @@ inline std::filesystem::path shared_path(const std::string &relative) {
 #define RZ_REQUIRE_SHARED(variable, relative)                                                      \
     const std::filesystem::path variable = realizar::test::shared_path(relative);                  \
     if (!std::filesystem::exists(variable))                                                        \
-    GTEST_SKIP() << "needs " << variable << " (test material outside the project; set REALIZAR_SHARED)"
+    GTEST_SKIP() << "needs " << variable                                                           \
+                 << " (test material outside the project; set REALIZAR_SHARED)"
