@@ -13,10 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Under an address sanitizer an impossible allocation gives NULL, as everywhere else.
-extern "C" __attribute__((visibility("default"), used)) const char *__asan_default_options() {
-    return "allocator_may_return_null=1";
-}
+// Under a sanitizer an impossible allocation gives NULL, as everywhere else.
+#define CTK_SANITIZER_OPTIONS(function)                                                            \
+    extern "C" __attribute__((visibility("default"), used)) const char *function() {               \
+        return "allocator_may_return_null=1";                                                      \
+    }
+CTK_SANITIZER_OPTIONS(__asan_default_options)
+CTK_SANITIZER_OPTIONS(__tsan_default_options)
 
 namespace realizar::ctk {
 namespace {

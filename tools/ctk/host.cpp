@@ -6,6 +6,11 @@
 #include <thread>
 
 namespace realizar::ctk {
+namespace {
+
+constexpr uint64_t kLargestBlock = 1ull << 40;
+
+} // namespace
 
 KitHost::KitHost() {
     table_.struct_size = sizeof table_;
@@ -33,7 +38,7 @@ void *KitHost::alloc(void *self, uint64_t size, uint64_t align) {
         host.calls_left_ = 0;
         return nullptr;
     }
-    if (align == 0 || (align & (align - 1)) != 0) return nullptr;
+    if (align == 0 || (align & (align - 1)) != 0 || size > kLargestBlock) return nullptr;
     void *memory = nullptr;
     if (posix_memalign(&memory, std::max<uint64_t>(align, sizeof(void *)),
                        std::max<uint64_t>(size, 1)))
