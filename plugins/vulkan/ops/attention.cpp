@@ -63,7 +63,7 @@ class AttentionStep : public Step {
             .scale = o_.attr.scale,
             .softcap = o_.attr.softcap,
         };
-        r.dispatch("attention", {o_.k.dtype(), o_.v.dtype()}, p,
+        r.dispatch("attention", {o_.k.dtype(), o_.v.dtype(), wide(r) ? 1u : 0u}, p,
                    {groups_for(tokens, 1), heads, splits * ((dv + kColumns - 1) / kColumns)});
     }
 
@@ -89,6 +89,17 @@ class AttentionStep : public Step {
     }
 
   private:
+    // Whether rows of keys and values can be read 16 bytes at a time, and q 8.
+    bool wide(const Recorder &r) const {
+        bool result =
+            r.address(o_.q) % 8 == 0 && o_.q.stride(1) % 2 == 0 && o_.q.stride(2) % 2 == 0;
+        for (const View *view : {&o_.k, &o_.v})
+            result = result && view->dtype() == RZ_DTYPE_F16 && view->max_inner() % 8 == 0 &&
+                     r.address(*view) % 16 == 0 && view->stride(1) % 8 == 0 &&
+                     view->stride(2) % 8 == 0;
+        return result;
+    }
+
     Operands o_;
 };
 

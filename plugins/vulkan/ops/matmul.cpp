@@ -1,4 +1,5 @@
 // MATMUL, alone or with an addend: a bias [N] or a tensor like the result.
+#include "plugins/vulkan/ops/matmul_single.h"
 #include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
 
@@ -25,6 +26,7 @@ class QuantizeStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t rows = x_.rows(r.symbols), inner = x_.max_inner();
+        if (runs_single(x_, r.symbols)) return;
         if (choose_matmul(r.features(), type_, 0, inner, rows) != MatmulForm::matvec) return;
         const uint64_t base = r.address(out_.memory);
         const QuantizeParams p = {r.rows(x_), base, base + out_.scales, x_.n1(), x_.n2(),
@@ -40,12 +42,13 @@ class QuantizeStep : public Step {
 
 class MatmulStep : public Step {
   public:
-    MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised,
+    MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised, const Norm *norm,
                std::optional<View> add, const View &y)
-        : w_(w), x_(x), quantised_(quantised), add_(add), y_(y) {
+        : w_(w), x_(x), quantised_(quantised), single_(w, x, norm), add_(add), y_(y) {
         w.add_reads(*this);
         reads(x);
         if (quantised) reads(quantised->memory);
+        if (w.type) single_.add_reads(*this);
         if (add) {
             reads(*add);
             if (add->max_rows() > 1) add->uniform(add_stride_);
@@ -57,6 +60,7 @@ class MatmulStep : public Step {
         const uint32_t rows = x_.rows(r.symbols), n = y_.max_inner(), k = x_.max_inner();
         if (rows == 0) return;
         const uint64_t add = add_ ? r.address(*add_) : 0;
+        if (w_.type && runs_single(x_, r.symbols)) return single_.dispatch(r, y_, add);
         const MatmulForm form = choose_matmul(r.features(), w_.type, n, k, rows);
         const std::string suffix = w_.type ? w_.type->suffix : "plain";
         if (form == MatmulForm::matvec && w_.type) {
@@ -84,6 +88,7 @@ class MatmulStep : public Step {
     Matrix w_;
     View x_;
     std::optional<Quantised> quantised_;
+    Single single_;
     std::optional<View> add_;
     View y_;
     uint32_t add_stride_ = 0;
@@ -108,7 +113,8 @@ void plan(Planner &planner, const Node &node, std::optional<View> add, uint32_t 
     const Matrix w = planner.matrix(node.inputs[0]);
     std::optional<Quantised> quantised;
     if (w.type) quantised = quantise(planner, w.type, node.inputs[1]);
-    planner.add(std::make_unique<MatmulStep>(w, planner.view(node.inputs[1]), quantised, add,
+    planner.add(std::make_unique<MatmulStep>(w, planner.view(node.inputs[1]), quantised,
+                                             planner.find_norm(node.inputs[1]), add,
                                              planner.view(out)));
 }
 

@@ -1,6 +1,7 @@
 // RMS_NORM, LAYER_NORM, SOFTMAX: a workgroup for each row.
 #include "plugins/vulkan/ops/op.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace realizar::vulkan {
@@ -64,19 +65,53 @@ std::optional<View> optional_view(const Planner &planner, const Node &node, size
     return planner.view(node.inputs[i]);
 }
 
+// Whether only matrices in planes take `tensor`, so that each may compute the norm itself.
+bool only_matrices_take(const Planner &planner, uint32_t tensor) {
+    const Region &region = planner.region();
+    const auto &outputs = region.outputs;
+    if (std::find(outputs.begin(), outputs.end(), tensor) != outputs.end()) return false;
+    const auto takes = [&](const Node &node) {
+        bool takes_it = false;
+        for_inputs(region, node, [&](uint32_t input) {
+            takes_it = takes_it || region.tensors[input].storage == tensor;
+        });
+        return takes_it;
+    };
+    return std::all_of(region.nodes.begin(), region.nodes.end(), [&](const Node &node) {
+        return !takes(node) || (node.op == RZ_OP_MATMUL && node.inputs[1] == tensor &&
+                                plane_type(region.input(node, 0).dtype));
+    });
+}
+
+void plan_rms(Planner &planner, const Node &node, std::optional<View> weight, uint32_t out) {
+    const View x = planner.view(node.inputs[0]), y = planner.view(out);
+    const float epsilon = attributes_of<rz_attr_norm>(node).epsilon;
+    const Tensor &source = planner.region().input(node, 0);
+    const bool steady = source.role == RZ_ROLE_TEMP || source.role == RZ_ROLE_INPUT;
+    const bool aligned = !weight || weight->offset() % 16 == 0;
+    const bool taken = planner.fuse() && steady && aligned && fits_single(x) && fits_single(y) &&
+                       planner.region().tensors[out].role == RZ_ROLE_TEMP &&
+                       only_matrices_take(planner, out);
+    if (taken) {
+        planner.share_norm(out, {x, weight, epsilon});
+        planner.set_not_single(y);
+    }
+    planner.add(std::make_unique<NormStep>(false, epsilon, x, weight, std::nullopt, y));
+    planner.set_not_single(std::nullopt);
+}
+
 } // namespace
 
 void plan_norm(Planner &planner, const Node &node) {
+    const auto weight = optional_view(planner, node, 1);
+    if (node.op == RZ_OP_RMS_NORM) return plan_rms(planner, node, weight, node.outputs[0]);
     planner.add(std::make_unique<NormStep>(
-        node.op == RZ_OP_LAYER_NORM, attributes_of<rz_attr_norm>(node).epsilon,
-        planner.view(node.inputs[0]), optional_view(planner, node, 1),
+        true, attributes_of<rz_attr_norm>(node).epsilon, planner.view(node.inputs[0]), weight,
         optional_view(planner, node, 2), planner.view(node.outputs[0])));
 }
 
 void plan_norm_mul(Planner &planner, const Node &norm, uint32_t weight, uint32_t out) {
-    planner.add(std::make_unique<NormStep>(false, attributes_of<rz_attr_norm>(norm).epsilon,
-                                           planner.view(norm.inputs[0]), planner.view(weight),
-                                           std::nullopt, planner.view(out)));
+    plan_rms(planner, norm, planner.view(weight), out);
 }
 
 void plan_softmax(Planner &planner, const Node &node) {

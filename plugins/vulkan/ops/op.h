@@ -26,6 +26,17 @@ void plan_copy(Planner &planner, const Node &node);
 // result; RMS_NORM with a weight from a MUL. `out` is the tensor of the last node.
 void plan_matmul_add(Planner &planner, const Node &matmul, uint32_t addend, uint32_t out);
 void plan_norm_mul(Planner &planner, const Node &norm, uint32_t weight, uint32_t out);
+// Two MATMULs of one x with weights, and the GLU of their results; ROPE and the KV_WRITE of its result.
+void plan_gated(Planner &planner, const Node &gate, const Node &up, const Node &glu);
+void plan_rope_write(Planner &planner, const Node &rope, const Node &write);
+
+// Rotation of rows by ROPE: the angles of all positions, made by a step before.
+struct Rotation {
+    View angles;
+    uint32_t pairs = 0;
+    bool halves = false;
+};
+Rotation plan_rotation(Planner &planner, const Node &rope);
 
 // Steps for one node.
 void plan_node(Planner &planner, const Node &node);

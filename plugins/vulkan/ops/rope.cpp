@@ -76,11 +76,10 @@ class AnglesStep : public Step {
 
 class RopeStep : public Step {
   public:
-    RopeStep(const rz_attr_rope &a, const View &x, const View &angles, const View &y)
-        : x_(x), angles_(angles), y_(y), pairs_(a.rotated / 2),
-          halves_(a.pairing == RZ_ROPE_HALVES) {
+    RopeStep(const Rotation &rotation, const View &x, const View &y)
+        : x_(x), rotation_(rotation), y_(y) {
         reads(x);
-        reads(angles);
+        reads(rotation.angles);
         writes(y);
     }
 
@@ -90,20 +89,26 @@ class RopeStep : public Step {
         // Rows of x are [T, H]; the shader takes them as [T, 1, H].
         Rows rows = r.rows(x_);
         rows.s0 = x_.stride(1);
-        const RopeParams p = {rows,   r.address(angles_), r.address(y_), x_.n2(), inner,
-                              pairs_, halves_ ? 1u : 0u,  total};
+        const RopeParams p = {rows,
+                              r.address(rotation_.angles),
+                              r.address(y_),
+                              x_.n2(),
+                              inner,
+                              rotation_.pairs,
+                              rotation_.halves ? 1u : 0u,
+                              total};
         r.dispatch("rope", {}, p, {groups_for(total, 256)});
     }
 
   private:
-    View x_, angles_, y_;
-    uint32_t pairs_;
-    bool halves_;
+    View x_;
+    Rotation rotation_;
+    View y_;
 };
 
 } // namespace
 
-void plan_rope(Planner &planner, const Node &node) {
+Rotation plan_rotation(Planner &planner, const Node &node) {
     const auto a = attributes_of<rz_attr_rope>(node);
     const Region &region = planner.region();
     const View x = planner.view(node.inputs[0]);
@@ -129,7 +134,13 @@ void plan_rope(Planner &planner, const Node &node) {
                                                  factors, angles));
         planner.share(what, angles);
     }
-    planner.add(std::make_unique<RopeStep>(a, x, angles, planner.view(node.outputs[0])));
+    return {angles, a.rotated / 2, a.pairing == RZ_ROPE_HALVES};
+}
+
+void plan_rope(Planner &planner, const Node &node) {
+    const Rotation rotation = plan_rotation(planner, node);
+    planner.add(std::make_unique<RopeStep>(rotation, planner.view(node.inputs[0]),
+                                           planner.view(node.outputs[0])));
 }
 
 } // namespace realizar::vulkan

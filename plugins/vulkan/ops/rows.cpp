@@ -1,6 +1,8 @@
 // GET_ROWS, KV_WRITE, COPY: rows from one place and type to another.
 #include "plugins/vulkan/ops/op.h"
 
+#include <optional>
+
 namespace realizar::vulkan {
 
 namespace {
@@ -34,9 +36,11 @@ class GetRowsStep : public Step {
 
 class KvWriteStep : public Step {
   public:
-    KvWriteStep(const View &cache, const View &x, const View &cells)
-        : cache_(cache), x_(x), cells_(cells) {
+    KvWriteStep(const View &cache, const View &x, const View &cells,
+                std::optional<Rotation> rotation = std::nullopt)
+        : cache_(cache), x_(x), cells_(cells), rotation_(rotation) {
         reads(x);
+        if (rotation) reads(rotation->angles);
         reads(cells);
         writes(cache);
     }
@@ -45,16 +49,26 @@ class KvWriteStep : public Step {
         const uint32_t tokens = cells_.inner(r.symbols), inner = x_.max_inner();
         Rows rows = r.rows(x_); // [T, H] as [T, 1, H]
         rows.s0 = x_.stride(1);
-        const KvWriteParams p = {
-            rows,   r.address(cells_),  r.address(cache_), x_.n2(),         inner,
-            tokens, cache_.max_size(1), cache_.stride(1),  cache_.stride(2)};
+        const KvWriteParams p = {rows,
+                                 r.address(cells_),
+                                 r.address(cache_),
+                                 x_.n2(),
+                                 inner,
+                                 tokens,
+                                 cache_.max_size(1),
+                                 cache_.stride(1),
+                                 cache_.stride(2),
+                                 rotation_ ? rotation_->pairs : 0,
+                                 rotation_ && rotation_->halves ? 1u : 0u,
+                                 rotation_ ? r.address(rotation_->angles) : 0};
         const uint32_t piece = cache_.dtype() == RZ_DTYPE_Q8_0 ? 32 : 1;
-        r.dispatch("kv_write", {cache_.dtype()}, p,
+        r.dispatch("kv_write", {cache_.dtype(), rotation_ ? 1u : 0u}, p,
                    {groups_for(uint64_t{tokens} * x_.n2() * inner / piece, 256)});
     }
 
   private:
     View cache_, x_, cells_;
+    std::optional<Rotation> rotation_;
 };
 
 class CopyStep : public Step {
@@ -85,6 +99,13 @@ void plan_get_rows(Planner &planner, const Node &node) {
 void plan_kv_write(Planner &planner, const Node &node) {
     planner.add(std::make_unique<KvWriteStep>(
         planner.view(node.inputs[0]), planner.view(node.inputs[1]), planner.view(node.inputs[2])));
+}
+
+void plan_rope_write(Planner &planner, const Node &rope, const Node &write) {
+    const Rotation rotation = plan_rotation(planner, rope);
+    planner.add(std::make_unique<KvWriteStep>(planner.view(write.inputs[0]),
+                                              planner.view(rope.inputs[0]),
+                                              planner.view(write.inputs[2]), rotation));
 }
 
 void plan_copy(Planner &planner, const Node &node) {

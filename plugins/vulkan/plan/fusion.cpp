@@ -67,9 +67,56 @@ void plan_matmul_add_group(Planner &planner, const FusedGroup &group) {
     plan_matmul_add(planner, matmul, other_operand(add, matmul.outputs[0]), add.outputs[0]);
 }
 
+// Two MATMULs of the same x with weights of one type and shape, and the GLU of their results.
+std::vector<uint32_t> match_gated(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &first = region.nodes[index];
+    if (first.op != RZ_OP_MATMUL) return {};
+    const auto reader = uses.only_reader(first.outputs[0]);
+    if (!reader || region.nodes[*reader].op != RZ_OP_GLU) return {};
+    const uint32_t other = other_operand(region.nodes[*reader], first.outputs[0]);
+    const auto is_partner = [&](const Node &node) {
+        return node.op == RZ_OP_MATMUL && node.outputs[0] == other;
+    };
+    uint32_t second = index + 1;
+    while (second < *reader && !is_partner(region.nodes[second]))
+        ++second;
+    if (second >= *reader || uses.only_reader(other) != reader) return {};
+    const Node &partner = region.nodes[second];
+    const Tensor &a = region.input(first, 0), &b = region.input(partner, 0);
+    const bool alike = first.inputs[1] == partner.inputs[1] && a.role == RZ_ROLE_WEIGHT &&
+                       b.role == RZ_ROLE_WEIGHT && a.dtype == b.dtype && plugin::same_shape(a, b);
+    if (!alike || !uses.may_move(index, *reader) || !uses.may_move(second, *reader)) return {};
+    return {index, second, *reader};
+}
+
+void plan_gated_group(Planner &planner, const FusedGroup &group) {
+    const Node &first = node_of(planner, group, 0), &second = node_of(planner, group, 1);
+    const Node &glu = node_of(planner, group, 2);
+    const bool in_order = glu.inputs[0] == first.outputs[0];
+    plan_gated(planner, in_order ? first : second, in_order ? second : first, glu);
+}
+
+// ROPE, then KV_WRITE of its result.
+std::vector<uint32_t> match_rope_write(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &rope = region.nodes[index];
+    if (rope.op != RZ_OP_ROPE) return {};
+    const auto reader = uses.only_reader(rope.outputs[0]);
+    if (!reader || region.nodes[*reader].op != RZ_OP_KV_WRITE) return {};
+    if (!uses.may_move(index, *reader)) return {};
+    return {index, *reader};
+}
+
+void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
+    plan_rope_write(planner, node_of(planner, group, 0), node_of(planner, group, 1));
+}
+
 constexpr Fusion kFusions[] = {
     {"norm * weight", match_norm_mul, plan_norm_mul_group},
     {"matmul + bias or residual", match_matmul_add, plan_matmul_add_group},
+    {"gate and up + GLU", match_gated, plan_gated_group},
+    {"rope + KV write", match_rope_write, plan_rope_write_group},
 };
 
 void plan_single(Planner &planner, const FusedGroup &group) {

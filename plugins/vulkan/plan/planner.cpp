@@ -25,6 +25,22 @@ class PackStep : public Step {
     Matrix matrix_;
 };
 
+// A step that another one replaces where `x` takes the single form of MATMUL.
+class UnlessSingle : public Step {
+  public:
+    UnlessSingle(const View &x, std::unique_ptr<Step> step) : x_(x), step_(std::move(step)) {
+        accesses = step_->accesses;
+    }
+    void record(Recorder &r) const override {
+        if (!runs_single(x_, r.symbols)) step_->record(r);
+    }
+    void fill_table(std::span<const Place> places) const override { step_->fill_table(places); }
+
+  private:
+    View x_;
+    std::unique_ptr<Step> step_;
+};
+
 } // namespace
 
 Planes Matrix::resolve(const Recorder &r) const {
@@ -99,6 +115,16 @@ Matrix Planner::matrix(uint32_t tensor) {
 const View *Planner::find_shared(const std::string &what) const {
     const auto found = shared_.find(what);
     return fuse_ && found != shared_.end() ? &found->second : nullptr;
+}
+
+const Norm *Planner::find_norm(uint32_t tensor) const {
+    const auto found = norms_.find(tensor);
+    return found == norms_.end() ? nullptr : &found->second;
+}
+
+void Planner::add(std::unique_ptr<Step> step) {
+    if (not_single_) step = std::make_unique<UnlessSingle>(*not_single_, std::move(step));
+    steps_.push_back(std::move(step));
 }
 
 void Planner::share(const std::string &what, const View &view) { shared_[what] = view; }

@@ -6,6 +6,7 @@
 #include "plugins/vulkan/weights.h"
 
 #include <map>
+#include <optional>
 #include <string>
 
 namespace realizar::vulkan {
@@ -23,12 +24,32 @@ struct Matrix {
     void add_reads(Step &step) const;
 };
 
+// Groups of 32 elements that the single form of MATMUL (ops/matmul_single.h) can keep: 40 bytes each of
+// the 32 KiB of shared memory that lavapipe has, next to 3 KiB for sums.
+constexpr uint32_t kSingleGroups = 704;
+
+// Whether x can be the operand of the single form when it is one vector; its loads take 16 bytes.
+inline bool fits_single(const View &x) {
+    return x.max_inner() / 32 <= kSingleGroups && x.offset() % 16 == 0;
+}
+inline bool runs_single(const View &x, Symbols symbols) {
+    return x.rows(symbols) == 1 && fits_single(x);
+}
+
+// An RMS_NORM that the matrices which take its result may compute themselves.
+struct Norm {
+    View x;
+    std::optional<View> weight;
+    float epsilon = 0;
+};
+
 class Planner {
   public:
     Planner(Region &region, const Features &features, const rz_weights *weights, bool fuse)
         : region_(region), features_(features), weights_(weights), fuse_(fuse) {}
 
     const Region &region() const { return region_; }
+    bool fuse() const { return fuse_; }
     const Features &features() const { return features_; }
 
     View view(uint32_t tensor) const { return View(region_, tensor); }
@@ -46,7 +67,14 @@ class Planner {
     const View *find_shared(const std::string &what) const;
     void share(const std::string &what, const View &view);
 
-    void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
+    // The norm whose result is `tensor`, if its takers may compute it; null: none.
+    const Norm *find_norm(uint32_t tensor) const;
+    void share_norm(uint32_t tensor, const Norm &norm) { norms_[tensor] = norm; }
+    // Steps from here to the next call with none do nothing where `x` takes the single form:
+    // another step does their work.
+    void set_not_single(std::optional<View> x) { not_single_ = x; }
+
+    void add(std::unique_ptr<Step> step);
 
     // Results, for the program.
     std::vector<std::unique_ptr<Step>> steps_;
@@ -63,6 +91,8 @@ class Planner {
     const rz_weights *weights_;
     bool fuse_;
     std::map<std::string, View> shared_;
+    std::map<uint32_t, Norm> norms_; // by the tensor of the result
+    std::optional<View> not_single_;
 };
 
 } // namespace realizar::vulkan

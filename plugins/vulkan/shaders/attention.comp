@@ -6,6 +6,7 @@
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint kTypeK = 0;
 layout(constant_id = 1) const uint kTypeV = 0;
+layout(constant_id = 2) const bool kWide = false; // F16 rows of 8 n elements at 16 n bytes
 layout(push_constant) uniform Push { AttentionParams p; };
 
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Table { AttentionTable t; };
@@ -15,6 +16,7 @@ shared float scores[kChunk];
 shared uint cells[kChunk]; // kNoCell: not seen
 shared float reduced[kChunk];
 const uint kNoCell = 0xffffffffu;
+const uint kBatch = 16; // keys whose values are under way together; divides kChunk
 
 uint unit(uint type) { return type == kF32 ? 4u : 2u; }
 
@@ -44,8 +46,16 @@ float score_of(AttentionTable t, uint token, uint head, uint cell, int distance)
     const uint64_t k = p.k + (uint64_t(cell) * p.k_cell + uint64_t(head / p.group) * p.k_head) *
                                  unit(kTypeK);
     float sum = 0.0;
-    for (uint i = 0; i < p.dk; ++i)
-        sum += F32(q).v[i] * load_cache(kTypeK, k, i);
+    if (kWide) {
+        [[unroll]] for (uint i = 0; i < p.dk / 8; ++i) {
+            const uvec4 eight = U32x4(k).v[i];
+            [[unroll]] for (uint j = 0; j < 4; ++j)
+                sum += dot(F32x2(q).v[i * 4 + j], unpackHalf2x16(eight[j]));
+        }
+    } else {
+        for (uint i = 0; i < p.dk; ++i)
+            sum += F32(q).v[i] * load_cache(kTypeK, k, i);
+    }
     float score = p.scale * sum;
     if (p.softcap > 0.0) score = p.softcap * tanh_safe(score / p.softcap);
     if (t.slopes != 0) score += F32(t.slopes).v[head] * float(distance);
@@ -62,6 +72,40 @@ float reduce(bool maximum) {
     const float result = reduced[0];
     barrier();
     return result;
+}
+
+// Column c (0..3) of this thread: two neighbours at a time where rows are wide.
+uint column_of(uint first, uint c) {
+    const uint i = gl_LocalInvocationID.x;
+    return first + (kWide ? c / 2 * 2 * kChunk + 2 * i + c % 2 : c * kChunk + i);
+}
+
+// Values of kBatch keys from n on, by their weights. Loads come first, so that they are under way
+// together; a key without a cell reads cell 0 and counts nothing.
+void add_values(inout float acc[kColumnsOfThread], uint n, uint head, uint column) {
+    const uint pieces = kWide ? 2 : kColumnsOfThread;
+    for (uint piece = 0; piece < pieces; ++piece) {
+        const uint at = column_of(column, kWide ? piece * 2 : piece);
+        if (at >= p.dv) break;
+        vec2 values[kBatch];
+        [[unroll]] for (uint b = 0; b < kBatch; ++b) {
+            const uint cell = cells[n + b] == kNoCell ? 0 : cells[n + b];
+            const uint64_t v =
+                p.v + (uint64_t(cell) * p.v_cell + uint64_t(head) * p.v_head) * unit(kTypeV);
+            if (kWide) values[b] = unpackHalf2x16(U32(v).v[at / 2]);
+            else values[b] = vec2(load_cache(kTypeV, v, at), 0.0);
+        }
+        [[unroll]] for (uint b = 0; b < kBatch; ++b) {
+            if (cells[n + b] == kNoCell) continue;
+            const vec2 term = scores[n + b] * values[b];
+            if (kWide) {
+                acc[piece * 2] += term.x;
+                acc[piece * 2 + 1] += term.y;
+            } else {
+                acc[piece] += term.x;
+            }
+        }
+    }
 }
 
 void main() {
@@ -100,18 +144,11 @@ void main() {
             barrier();
             sum = sum * keep + reduce(false);
             top = peak;
-            for (uint c = 0; c < kColumnsOfThread; ++c) {
-                const uint at = column + c * kChunk + i;
-                if (at >= p.dv) break;
-                float value = acc[c] * keep;
-                for (uint n = 0; n < kChunk; ++n) {
-                    if (cells[n] == kNoCell) continue;
-                    const uint64_t v = p.v + (uint64_t(cells[n]) * p.v_cell +
-                                              uint64_t(head / p.group) * p.v_head) * unit(kTypeV);
-                    value += scores[n] * load_cache(kTypeV, v, at);
-                }
-                acc[c] = value;
-            }
+            for (uint c = 0; c < kColumnsOfThread; ++c)
+                acc[c] *= keep;
+            const uint keys = uint(min(high - begin, int(kChunk)));
+            for (uint n = 0; n < keys; n += kBatch)
+                add_values(acc, n, head / p.group, column);
             barrier();
         }
         const uint row = token * p.heads + head;
@@ -135,7 +172,7 @@ void main() {
             }
         }
         for (uint c = 0; c < kColumnsOfThread; ++c) {
-            const uint at = column + c * kChunk + i;
+            const uint at = column_of(column, c);
             if (at < p.dv) F32(y).v[at] = factor == 0.0 ? 0.0 : acc[c] * factor;
         }
     }

@@ -14,6 +14,7 @@ layout(buffer_reference, std430, buffer_reference_align = 2) buffer U16 { uint16
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer U32x2 { uvec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer F32x2 { vec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
 
 // Element types as specialisation constants: their ids in backend.h.
 const uint kF32 = 0, kF16 = 1, kQ8_0 = 8, kBF16 = 30;

@@ -66,6 +66,8 @@ struct KvWriteParams {
     uint64_t cells, cache;
     uint heads, inner, tokens, capacity;
     uint cell_stride, head_stride;
+    uint pairs, halves; // of a rotation on the way, as RopeParams
+    uint64_t angles;
 };
 
 struct GetRowsParams {
@@ -89,7 +91,17 @@ struct MatvecQuantParams {
     uint n, rows, add_stride;
 };
 
-// The same with x as floats and w of a plain type, or w in planes (matmul_tile_*).
+// One vector of floats, which each workgroup turns into 8 bits itself, after RMS_NORM if `norm` is its
+// weight (its presence is a specialisation constant). With GLU, rows n.. 2n-1 of w are the second
+// operand.
+struct MatvecSingleParams {
+    Planes w;
+    uint64_t x, norm, y, add; // norm, add 0: none
+    uint n;                   // of y
+    float epsilon;
+};
+
+// MATMUL with x as floats and w of a plain type, or w in planes (matmul_tile_*).
 struct MatmulParams {
     Planes w; // plain types: plane[0] and stride, in elements
     Rows x;

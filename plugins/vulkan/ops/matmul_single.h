@@ -1,0 +1,29 @@
+// MATMUL of one vector with a matrix in planes, the form of decoding: each workgroup turns the vector
+// into 8 bits itself (shaders/matvec_single.comp), after a norm if asked, so that neither takes a
+// dispatch of its own.
+#pragma once
+
+#include "plugins/vulkan/plan/planner.h"
+
+#include <optional>
+
+namespace realizar::vulkan {
+
+class Single {
+  public:
+    // `norm`: x is its result; null: x as it is. `glu`: 1 + kind of a GLU whose second operand comes
+    // from the rows of w behind the n of y; 0: none.
+    Single(const Matrix &w, const View &x, const Norm *norm, uint32_t glu = 0);
+
+    void add_reads(Step &step) const;
+    // y [n] = w x; `add`: an address of n floats, or 0.
+    void dispatch(Recorder &r, const View &y, uint64_t add) const;
+
+  private:
+    Matrix w_;
+    View x_;
+    std::optional<Norm> norm_;
+    uint32_t glu_;
+};
+
+} // namespace realizar::vulkan
