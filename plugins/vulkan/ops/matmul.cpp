@@ -1,4 +1,5 @@
 // MATMUL, alone or with an addend: a bias [N] or a tensor like the result.
+#include "plugins/vulkan/ops/matmul_coopmat.h"
 #include "plugins/vulkan/ops/matmul_single.h"
 #include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
@@ -27,7 +28,7 @@ class QuantizeStep : public Step {
     void record(Recorder &r) const override {
         const uint32_t rows = x_.rows(r.symbols), inner = x_.max_inner();
         if (runs_single(x_, r.symbols)) return;
-        if (choose_matmul(r.features(), type_, 0, inner, rows) != MatmulForm::matvec) return;
+        if (choose_matmul(r.features(), type_->dtype, inner, rows) != MatmulForm::matvec) return;
         const uint64_t base = r.address(out_.memory);
         const QuantizeParams p = {r.rows(x_), base, base + out_.scales, x_.n1(), x_.n2(),
                                   inner,      rows};
@@ -42,13 +43,15 @@ class QuantizeStep : public Step {
 
 class MatmulStep : public Step {
   public:
-    MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised, const Norm *norm,
-               std::optional<View> add, const View &y)
-        : w_(w), x_(x), quantised_(quantised), single_(w, x, norm), add_(add), y_(y) {
+    MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised,
+               std::optional<HalfRows> half, const Norm *norm, std::optional<View> add,
+               const View &y)
+        : w_(w), x_(x), quantised_(quantised), single_(w, x, norm), half_(half), add_(add), y_(y) {
         w.add_reads(*this);
         reads(x);
         if (quantised) reads(quantised->memory);
         if (w.type) single_.add_reads(*this);
+        if (half) reads(half->memory);
         if (add) {
             reads(*add);
             if (add->max_rows() > 1) add->uniform(add_stride_);
@@ -61,7 +64,7 @@ class MatmulStep : public Step {
         if (rows == 0) return;
         const uint64_t add = add_ ? r.address(*add_) : 0;
         if (w_.type && runs_single(x_, r.symbols)) return single_.dispatch(r, y_, add);
-        const MatmulForm form = choose_matmul(r.features(), w_.type, n, k, rows);
+        const MatmulForm form = choose_matmul(r.features(), w_.view.dtype(), k, rows);
         const std::string suffix = w_.type ? w_.type->suffix : "plain";
         if (form == MatmulForm::matvec && w_.type) {
             const uint64_t base = r.address(quantised_->memory);
@@ -72,6 +75,9 @@ class MatmulStep : public Step {
                        {groups_for(n, kRowsOfGroup)});
             return;
         }
+        if (form == MatmulForm::coopmat &&
+            record_matmul_coopmat(r, {w_, *half_, r.address(y_), add, k, n, rows, add_stride_}))
+            return;
         const MatmulParams p = {w_.resolve(r), r.rows(x_), r.address(y_), add,        k, n,
                                 x_.n1(),       x_.n2(),    rows,          add_stride_};
         if (form == MatmulForm::matvec)
@@ -89,6 +95,7 @@ class MatmulStep : public Step {
     View x_;
     std::optional<Quantised> quantised_;
     Single single_;
+    std::optional<HalfRows> half_;
     std::optional<View> add_;
     View y_;
     uint32_t add_stride_ = 0;
@@ -113,7 +120,8 @@ void plan(Planner &planner, const Node &node, std::optional<View> add, uint32_t 
     const Matrix w = planner.matrix(node.inputs[0]);
     std::optional<Quantised> quantised;
     if (w.type) quantised = quantise(planner, w.type, node.inputs[1]);
-    planner.add(std::make_unique<MatmulStep>(w, planner.view(node.inputs[1]), quantised,
+    const std::optional<HalfRows> half = plan_half_rows(planner, w, node.inputs[1]);
+    planner.add(std::make_unique<MatmulStep>(w, planner.view(node.inputs[1]), quantised, half,
                                              planner.find_norm(node.inputs[1]), add,
                                              planner.view(out)));
 }

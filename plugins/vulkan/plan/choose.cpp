@@ -1,12 +1,25 @@
 #include "plugins/vulkan/plan/choose.h"
 
+#include "plugins/vulkan/vk/pipelines.h"
+
 #include <algorithm>
 #include <bit>
 
 namespace realizar::vulkan {
 
-MatmulForm choose_matmul(const Features &, const PlaneType *, uint32_t, uint32_t, uint32_t rows) {
-    return rows <= kMatvecRows ? MatmulForm::matvec : MatmulForm::tile;
+MatmulForm choose_matmul(const Features &features, rz_dtype dtype, uint32_t k, uint32_t rows) {
+    constexpr uint32_t kMostRows = 1 << 20; // keeps the grid below its limit
+    if (rows <= kMatvecRows) return MatmulForm::matvec;
+    const bool half = dtype == RZ_DTYPE_F16 && k % 8 == 0; // rows of whole 16 bytes
+    const bool fits = (half || plane_type(dtype)) && k > 0 && rows <= kMostRows;
+    static const bool built = Pipelines::has("matmul_coopmat_f16_64");
+    return features.coopmat_khr && built && fits ? MatmulForm::coopmat : MatmulForm::tile;
+}
+
+uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows) {
+    constexpr uint64_t kWorkgroups = 96; // fewer leave many multiprocessors of a large GPU idle
+    const uint64_t large = ((uint64_t{n} + 127) / 128) * ((uint64_t{rows} + 127) / 128);
+    return large >= kWorkgroups ? 128 : 64;
 }
 
 uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys) {

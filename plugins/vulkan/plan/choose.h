@@ -11,14 +11,17 @@
 namespace realizar::vulkan {
 
 enum class MatmulForm {
-    matvec, // weights once through, up to kMatvecRows vectors; int8 vectors for quantised weights
-    tile,   // shared-memory tiles, weights decoded to floats
+    matvec,  // weights once through, up to kMatvecRows vectors; int8 vectors for quantised weights
+    coopmat, // cooperative matrices: F16 products, F32 sums; quantised and F16 weights
+    tile,    // shared-memory tiles, weights decoded to floats
 };
 constexpr uint32_t kMatvecRows = 8;
 
-// n, k: of the matrix; rows: of x in this submission.
-MatmulForm choose_matmul(const Features &features, const PlaneType *type, uint32_t n, uint32_t k,
-                         uint32_t rows);
+// dtype and k: of the matrix; rows: of x in this submission.
+MatmulForm choose_matmul(const Features &features, rz_dtype dtype, uint32_t k, uint32_t rows);
+
+// Rows of w and of x in a workgroup of the cooperative form: 128, or 64 where that makes few workgroups.
+uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows);
 
 // Into how many parts ATTENTION cuts the keys. `keys` bounds the keys of this submission.
 constexpr uint32_t kAttentionSplits = 16;     // at most

@@ -16,7 +16,7 @@ struct Features {
     bool memory_model = false; // Vulkan memory model with device scope
     bool storage_8bit = false;
     bool subgroup_control = false; // a chosen subgroup size with full subgroups
-    bool coopmat_khr = false;
+    bool coopmat_khr = false;      // 16 x 16 x 16, F16 with F32 sums, by subgroups of 32
     bool memory_budget = false;
     bool host_memory = false; // device memory that the host sees in place
 };

@@ -66,6 +66,37 @@ constexpr const char *kBudget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 
 bool is_13(const Physical &p) { return p.properties.apiVersion >= VK_API_VERSION_1_3; }
 
+// 16 x 16 x 16 in F16 with F32 sums, by subgroups of 32, and room for two tiles: what the kernels want.
+bool has_coopmat(VkInstance instance, const Physical &physical) {
+#ifdef VK_KHR_cooperative_matrix
+    constexpr uint32_t kSharedBytes = 48 << 10;
+    const VkPhysicalDeviceLimits &limits = physical.properties.limits;
+    if (physical.subgroup_size != 32 || limits.maxComputeSharedMemorySize < kSharedBytes ||
+        limits.maxComputeWorkGroupInvocations < 256)
+        return false;
+    const auto list = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
+        vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+    uint32_t count = 0;
+    if (!list || list(physical.handle, &count, nullptr) != VK_SUCCESS) return false;
+    VkCooperativeMatrixPropertiesKHR empty = {};
+    empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    std::vector<VkCooperativeMatrixPropertiesKHR> shapes(count, empty);
+    if (list(physical.handle, &count, shapes.data()) != VK_SUCCESS) return false;
+    return std::any_of(shapes.begin(), shapes.end(), [](const auto &shape) {
+        return shape.MSize == 16 && shape.NSize == 16 && shape.KSize == 16 &&
+               shape.AType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+               shape.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+               shape.CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+               shape.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+               shape.scope == VK_SCOPE_SUBGROUP_KHR;
+    });
+#else
+    static_cast<void>(instance);
+    static_cast<void>(physical);
+    return false;
+#endif
+}
+
 void read_features(const Settings &settings, const Extensions &extensions, Chain &chain,
                    Physical &out) {
     const bool dot = is_13(out) || extensions.has(kDot);
@@ -85,7 +116,8 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
         subgroups && chain.subgroups.subgroupSizeControl && chain.subgroups.computeFullSubgroups;
     f.memory_budget = extensions.has(kBudget);
 #ifdef VK_KHR_cooperative_matrix
-    f.coopmat_khr = settings.coopmat && f.fp16 && f.memory_model && chain.coopmat.cooperativeMatrix;
+    f.coopmat_khr = settings.coopmat && f.fp16 && f.memory_model &&
+                    chain.coopmat.cooperativeMatrix && has_coopmat(volkGetLoadedInstance(), out);
 #endif
 }
 

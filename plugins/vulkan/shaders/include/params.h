@@ -109,6 +109,20 @@ struct MatmulParams {
     uint k, n, n1, n2, rows, add_stride;
 };
 
+// x -> F16: y [rows, stride], behind inner zeros, and the factor of each row in scales [rows].
+struct HalfRowsParams {
+    Rows x;
+    uint64_t y, scales;
+    uint n1, n2, inner, rows, stride;
+};
+
+// MATMUL on x from HalfRowsParams; w in planes, or plane[0] and stride of F16.
+struct MatmulCoopmatParams {
+    Planes w;
+    uint64_t x, scales, y, add; // add 0: none
+    uint k, n, rows, add_stride, x_stride;
+};
+
 struct AttentionParams {
     uint64_t q, k, v, table, y; // table: an AttentionTable
     uint q_token, q_head, sequences;
