@@ -8,7 +8,7 @@ namespace {
 
 // Workgroups for `steps` equal pieces of work: all get as many, and few are idle at the end.
 uint32_t even_groups(uint32_t steps) {
-    constexpr uint32_t kWorkgroups = 528; // 4 for each of the 132 cores of the largest GPUs
+    constexpr uint32_t kWorkgroups = 264; // 2 for each of the 132 cores of the largest GPUs
     const uint32_t rounds = (steps + kWorkgroups - 1) / kWorkgroups;
     return rounds == 0 ? 0 : (steps + rounds - 1) / rounds;
 }

@@ -25,8 +25,8 @@ struct Matrix {
 };
 
 // Groups of 32 elements that the single form of MATMUL (ops/matmul_single.h) can keep: 40 bytes each of
-// the 32 KiB of shared memory that lavapipe has, next to 3 KiB for sums.
-constexpr uint32_t kSingleGroups = 704;
+// the 32 KiB of shared memory that lavapipe has, next to 7 KiB for sums.
+constexpr uint32_t kSingleGroups = 608;
 
 // Whether x can be the operand of the single form when it is one vector; its loads take 16 bytes.
 inline bool fits_single(const View &x) {

@@ -1,6 +1,5 @@
 // The plane that 4-bit types share: 16 bytes a group, byte i holds element i and, above it, i + 16.
-void load_nibbles(uint64_t plane, uint g, out uvec4 low, out uvec4 high) {
-    const uvec4 both = U32x4(plane + uint64_t(g) * 16).v[0];
+void split_nibbles(uvec4 both, out uvec4 low, out uvec4 high) {
     low = both & 0x0f0f0f0fu;
     high = (both >> 4) & 0x0f0f0f0fu;
 }

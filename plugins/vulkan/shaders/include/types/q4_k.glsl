@@ -1,12 +1,17 @@
 // Q4_K: plane 0 nibbles, plane 1 16 bytes per superblock of 8 groups: d and dmin in F16, then 6-bit
 // scales and minima of the groups in 12 bytes, in the file's packing.
 #include "types/nibbles.glsl"
-void load_quants(Planes w, uint g, out uvec4 low, out uvec4 high) {
-    load_nibbles(w.plane[0], g, low, high);
+struct RawGroup {
+    uvec4 nibbles, head;
+};
+RawGroup load_raw(Planes w, uint g) {
+    return RawGroup(U32x4(w.plane[0] + uint64_t(g) * 16).v[0],
+                    U32x4(w.plane[1] + uint64_t(g >> 3) * 16).v[0]);
 }
+void quants_of(RawGroup raw, out uvec4 low, out uvec4 high) { split_nibbles(raw.nibbles, low, high); }
 uvec2 load_part(Planes w, uint g, uint part) { return load_nibble_part(w.plane[0], g, part); }
-GroupScale load_scale(Planes w, uint g) {
-    const uvec4 head = U32x4(w.plane[1] + uint64_t(g >> 3) * 16).v[0];
+GroupScale scale_of(RawGroup raw, uint g) {
+    const uvec4 head = raw.head;
     const uint j = g & 7, at = 8 * (j & 3);
     uint scale, minimum;
     if (j < 4) {

@@ -5,12 +5,22 @@
 // 0..63 in each byte -> -32..31.
 uint centre(uint bytes) { return ((bytes | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }
 uint upper_bits(uint word, uint part) { return ((word >> (2 * part)) & 0x03030303u) << 4; }
-void load_quants(Planes w, uint g, out uvec4 low, out uvec4 high) {
-    load_nibbles(w.plane[0], g, low, high);
-    const uvec2 upper = U32x2(w.plane[1] + uint64_t(g) * 8).v[0];
+struct RawGroup {
+    uvec4 nibbles;
+    uvec2 upper;
+    uint scales, d;
+};
+RawGroup load_raw(Planes w, uint g) {
+    return RawGroup(U32x4(w.plane[0] + uint64_t(g) * 16).v[0],
+                    U32x2(w.plane[1] + uint64_t(g) * 8).v[0],
+                    uint(U16(w.plane[2] + uint64_t(g) * 2).v[0]),
+                    uint(U16(w.plane[3] + uint64_t(g >> 3) * 2).v[0]));
+}
+void quants_of(RawGroup raw, out uvec4 low, out uvec4 high) {
+    split_nibbles(raw.nibbles, low, high);
     [[unroll]] for (uint p = 0; p < 4; ++p) {
-        low[p] = centre(low[p] | upper_bits(upper.x, p));
-        high[p] = centre(high[p] | upper_bits(upper.y, p));
+        low[p] = centre(low[p] | upper_bits(raw.upper.x, p));
+        high[p] = centre(high[p] | upper_bits(raw.upper.y, p));
     }
 }
 uvec2 load_part(Planes w, uint g, uint part) {
@@ -19,8 +29,8 @@ uvec2 load_part(Planes w, uint g, uint part) {
     return uvec2(centre(nibbles.x | upper_bits(upper.x, part)),
                  centre(nibbles.y | upper_bits(upper.y, part)));
 }
-GroupScale load_scale(Planes w, uint g) {
-    const uint scales = uint(U16(w.plane[2] + uint64_t(g) * 2).v[0]);
-    const float d = half_to_float(uint(U16(w.plane[3] + uint64_t(g >> 3) * 2).v[0]));
-    return GroupScale(d * float(signed_byte(scales, 0)), d * float(signed_byte(scales, 1)), 0.0);
+GroupScale scale_of(RawGroup raw, uint g) {
+    const float d = half_to_float(raw.d);
+    return GroupScale(d * float(signed_byte(raw.scales, 0)), d * float(signed_byte(raw.scales, 1)),
+                      0.0);
 }

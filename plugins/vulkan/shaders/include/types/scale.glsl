@@ -1,4 +1,6 @@
 // What every quantised type gives, for group g of its planes:
+//   load_raw     RawGroup: the bytes as they lie, for kernels that load before they use
+//   quants_of, scale_of   load_quants and load_scale from a RawGroup
 //   load_quants  8 words of signed bytes: low[p] holds elements 4p..4p+3, high[p] 16+4p..16+4p+3
 //   load_part    low[p] and high[p] alone
 //   load_scale   element = scale * byte - minimum, with one scale for each half of the group

@@ -9,3 +9,8 @@
 #elif defined(TYPE_Q6_K)
 #include "types/q6_k.glsl"
 #endif
+
+void load_quants(Planes w, uint g, out uvec4 low, out uvec4 high) {
+    quants_of(load_raw(w, g), low, high);
+}
+GroupScale load_scale(Planes w, uint g) { return scale_of(load_raw(w, g), g); }
