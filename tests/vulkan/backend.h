@@ -14,6 +14,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -262,6 +263,33 @@ class Loaded {
     std::map<TensorId, rz_buffer *> states_;
     std::map<TensorId, std::vector<std::byte>> inputs_, results_;
 };
+
+// Values of all leaves as the device sees them: rounded to their types.
+inline std::vector<RefValue> random_leaves(const Graph &graph, std::span<const int64_t> symbols,
+                                           uint32_t seed) {
+    std::mt19937 engine(seed);
+    std::normal_distribution<double> normal(0, 0.5);
+    std::vector<RefValue> values(graph.tensors().size());
+    for (size_t i = 0; i < values.size(); ++i) {
+        const rz_tensor &t = graph.tensors()[i];
+        if (t.role == RZ_ROLE_TEMP || t.storage != i) continue;
+        size_t count = 1;
+        for (uint32_t d = 0; d < t.rank; ++d) {
+            const int64_t dim = t.dims[d] < 0 ? symbols[RZ_SYMBOL_INDEX(t.dims[d])] : t.dims[d];
+            values[i].dims.push_back(dim);
+            count *= static_cast<size_t>(dim);
+        }
+        values[i].data.resize(count);
+        for (double &value : values[i].data)
+            value = static_cast<float>(normal(engine));
+        std::vector<std::byte> bytes(row_bytes(static_cast<DType>(t.dtype), count));
+        EXPECT_TRUE(ref_to_bytes(values[i], t.dtype, bytes).ok());
+        auto rounded = ref_from_bytes(t.dtype, values[i].dims, bytes);
+        EXPECT_TRUE(rounded.ok());
+        if (rounded.ok()) values[i] = std::move(rounded).value();
+    }
+    return values;
+}
 
 // Root mean square of the difference relative to that of the reference.
 inline double distance(const std::vector<float> &y, const RefValue &expected) {
