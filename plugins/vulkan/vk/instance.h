@@ -29,6 +29,7 @@ struct Physical {
     uint8_t uuid[16] = {};
     uint64_t max_allocation = 0;
     uint32_t subgroup_size = 0;
+    bool subgroup_sums = false; // subgroupAdd in compute shaders
     uint32_t queue_family = 0;
     Features features;
 

@@ -139,6 +139,8 @@ void read_properties(Physical &out) {
     out.driver.pNext = nullptr;
     out.properties = properties.properties;
     out.subgroup_size = subgroup.subgroupSize;
+    out.subgroup_sums = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                        (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
     out.max_allocation = limits.maxMemoryAllocationSize;
     std::memcpy(out.uuid, ids.deviceUUID, sizeof(out.uuid));
     vkGetPhysicalDeviceMemoryProperties(out.handle, &out.memory);
@@ -191,7 +193,8 @@ bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
     } required[] = {{chain.v12.bufferDeviceAddress, "bufferDeviceAddress"},
                     {chain.v12.timelineSemaphore, "timelineSemaphore"},
                     {chain.v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
-                    {chain.core.features.shaderInt64, "shaderInt64"}};
+                    {chain.core.features.shaderInt64, "shaderInt64"},
+                    {out.subgroup_sums, "arithmetic of subgroups"}};
     for (const auto &feature : required)
         if (!feature.there) {
             reason = name + " lacks " + feature.name;
