@@ -87,7 +87,7 @@ TEST(Plan, AttentionInPartsMatchesTheReference) {
     auto built = std::move(b).build();
     ASSERT_TRUE(built.ok()) << built.error().message;
     const Graph graph = std::move(built).value();
-    const std::vector<int64_t> symbols = {1}; // the hint, which info() counts for
+    const std::vector<int64_t> symbols = {2};
     auto leaves = random_leaves(graph, symbols, 3);
     leaves[in.positions].data = {kLength - 2, kLength - 1};
     leaves[in.sequences].data = {0, 0};
