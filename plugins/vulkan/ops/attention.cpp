@@ -63,6 +63,12 @@ class AttentionStep : public Step {
             .scale = o_.attr.scale,
             .softcap = o_.attr.softcap,
         };
+        const std::string coopmat = "attention_coopmat_" + std::to_string(dv);
+        if (tokens > kAttentionSplitTokens && r.features().coopmat_khr && p.dk == dv &&
+            Pipelines::has(coopmat) && wide(r)) {
+            r.dispatch(coopmat, {}, p, {groups_for(tokens, 64), heads});
+            return;
+        }
         r.dispatch("attention", {o_.k.dtype(), o_.v.dtype(), wide(r) ? 1u : 0u}, p,
                    {groups_for(tokens, 1), heads, splits * ((dv + kColumns - 1) / kColumns)});
     }
