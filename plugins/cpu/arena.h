@@ -1,7 +1,7 @@
 // Where each storage of a program lives inside an instance.
 #pragma once
 
-#include "plugins/cpu/region.h"
+#include "plugins/cpu/support.h"
 #include "plugins/cpu/schedule.h"
 
 namespace realizar::cpu {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/cpu/step.h"
+#include "plugins/cpu/support.h"
 
 #include <memory>
 #include <vector>
@@ -25,7 +26,6 @@ std::vector<Phase> make_schedule(const std::vector<std::unique_ptr<Step>> &steps
 
 // Runs all phases. Small ones stay on the calling thread: waking others costs microseconds.
 class Pool;
-struct Counters;
 void run_schedule(const std::vector<Phase> &phases, const Run &run, Pool &pool, Counters &counters);
 
 } // namespace realizar::cpu

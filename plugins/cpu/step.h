@@ -2,7 +2,7 @@
 #pragma once
 
 #include "plugins/cpu/kernels/kernels.h"
-#include "plugins/cpu/region.h"
+#include "plugins/cpu/support.h"
 
 #include <memory>
 #include <vector>

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "plugins/cpu/device.h"
-#include "plugins/cpu/region.h"
+#include "plugins/cpu/support.h"
 
 #include <map>
 

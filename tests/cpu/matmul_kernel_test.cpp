@@ -146,7 +146,7 @@ TEST_P(MatmulKernels, ExtremeBytesDoNotSaturate) {
         for (const int fill : {0x7f, 0x80, 0xff}) {
             WeightRows w(random, c.dtype, 3, n);
             // All payload bytes equal; scales keep their values.
-            const DTypeInfo &info = dtype_info(c.dtype);
+            const realizar::DTypeInfo &info = dtype_info(c.dtype);
             for (uint64_t b = 0; b < 3 * n / info.block_elements; ++b) {
                 const uint64_t payload = c.type == kQ6_K ? 0 : c.type == kQ4_K ? 16 : 2;
                 const uint64_t size = c.type == kQ6_K ? 192 : info.block_bytes - payload;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "plugins/cpu/planner.h"
-#include "plugins/cpu/region.h"
+#include "plugins/cpu/support.h"
 
 #include <span>
 #include <string>
