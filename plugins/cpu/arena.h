@@ -1,8 +1,8 @@
 // Where each storage of a program lives inside an instance.
 #pragma once
 
-#include "plugins/cpu/support.h"
 #include "plugins/cpu/schedule.h"
+#include "plugins/cpu/support.h"
 
 namespace realizar::cpu {
 
