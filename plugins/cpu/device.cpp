@@ -12,16 +12,16 @@ rz_code capabilities(rz_device *device, rz_capability *rows, uint32_t stride, ui
                      rz_error *err) {
     if (!device || !count)
         return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "device.capabilities: NULL argument");
-    const auto ops = all_ops();
+    const auto ops = contracts();
     for (uint32_t i = 0; rows && i < *count && i < ops.size(); ++i) {
         auto *row = reinterpret_cast<rz_capability *>(reinterpret_cast<std::byte *>(rows) +
                                                       size_t{stride} * i);
         const rz_code code = check_struct(row, sizeof(rz_capability), 0xffff, "rz_capability", err);
         if (code != RZ_OK) return code;
         rz_capability value = {};
-        value.op = ops[i]->id;
+        value.op = ops[i].op;
         value.version = 1;
-        value.dtypes = ops[i]->dtypes;
+        value.dtypes = ops[i].dtypes;
         fill_struct(row, value);
     }
     *count = static_cast<uint32_t>(ops.size());

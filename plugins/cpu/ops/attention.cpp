@@ -275,47 +275,6 @@ class MergeStep : public RowStep {
     Views views_;
 };
 
-bool is_int(const Tensor &t) { return t.dtype == RZ_DTYPE_I32; }
-
-void check_shapes(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &q = region.input(node, 0), &k = region.input(node, 1);
-    const Tensor &val = region.input(node, 2), &positions = region.input(node, 3);
-    const Tensor &sequences = region.input(node, 4), &pages = region.input(node, 5);
-    const Tensor &lengths = region.input(node, 6), &y = region.output(node, 0);
-    v.require(k.role == RZ_ROLE_STATE && val.role == RZ_ROLE_STATE, "keys and values in a STATE");
-    v.require(q.rank == 3 && k.rank == 3 && val.rank == 3 && y.rank == 3 && same_dim(k, 2, q, 2) &&
-                  same_dim(k, 1, val, 1) && same_dim(k, 0, val, 0) && same_dim(y, 0, q, 0) &&
-                  same_dim(y, 1, q, 1) && same_dim(y, 2, val, 2),
-              "q [T, Hq, Dk], k [C, Hk, Dk], v [C, Hk, Dv] -> [T, Hq, Dv]");
-    v.require(positions.rank == 1 && sequences.rank == 1 && same_dim(positions, 0, q, 0) &&
-                  same_dim(sequences, 0, q, 0),
-              "positions [T] and sequences [T]");
-    v.require(pages.rank == 2 && lengths.rank == 1 && same_dim(pages, 0, lengths, 0),
-              "pages [S, P] and lengths [S]");
-    if (!v.ok()) return;
-    v.require(k.dims[1] > 0 && q.dims[1] > 0 && q.dims[1] % k.dims[1] == 0,
-              "Hq as a multiple of Hk");
-    if (region.has_input(node, 7))
-        v.require(is_vector(region.input(node, 7), q.dims[1]), "sinks [Hq]");
-}
-
-void check(const Region &region, const Node &node, Verdict &v) {
-    for (size_t i = 3; i < 7; ++i)
-        v.support(is_int(region.input(node, i)), "positions, sequences, pages and lengths in I32");
-    const rz_dtype values = region.input(node, 2).dtype;
-    v.support(values < 64 && (kCaches & RZ_DTYPE_BIT(values)), "values in F32, F16 or Q8_0");
-    v.support(region.input(node, 0).dtype == RZ_DTYPE_F32 &&
-                  region.output(node, 0).dtype == RZ_DTYPE_F32 &&
-                  (!region.has_input(node, 7) || region.input(node, 7).dtype == RZ_DTYPE_F32),
-              "q, sinks and output in F32");
-    check_shapes(region, node, v);
-    const auto a = attributes_of<rz_attr_attention>(node);
-    v.require(a.page_size > 0, "a page size above 0");
-    v.require(a.causal <= 1, "causal 0 or 1");
-    v.require(a.kv_symbol == RZ_NONE || a.kv_symbol < region.symbols.size(),
-              "a kv_symbol of the graph");
-}
-
 void plan(Planner &planner, const Node &node) {
     const Shape shape(planner, node);
     Views v;
@@ -334,7 +293,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kAttention = {RZ_OP_ATTENTION,           "ATTENTION", 7,     8,   1, 1, kCaches,
-                       sizeof(rz_attr_attention), false,       check, plan};
+const Op kAttention = {RZ_OP_ATTENTION, false, plan};
 
 } // namespace realizar::cpu

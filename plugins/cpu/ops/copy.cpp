@@ -49,12 +49,6 @@ class CopyStep : public RowStep {
     rz_dtype from_, to_;
 };
 
-void check(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &y = region.output(node, 0);
-    v.support(y.dtype < 64 && (kFloats & RZ_DTYPE_BIT(y.dtype)), "an output in F32, F16 or BF16");
-    v.require(same_shape(region.input(node, 0), y), "an output with the shape of x");
-}
-
 void plan(Planner &planner, const Node &node) {
     planner.add(std::make_unique<CopyStep>(
         planner.view(node.inputs[0]), planner.region().input(node, 0).dtype,
@@ -63,6 +57,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kCopy = {RZ_OP_COPY, "COPY", 1, 1, 1, 0, kFloats, 0, false, check, plan};
+const Op kCopy = {RZ_OP_COPY, false, plan};
 
 } // namespace realizar::cpu

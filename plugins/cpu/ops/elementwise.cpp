@@ -5,8 +5,6 @@ namespace realizar::cpu {
 
 namespace {
 
-bool is_f32(const Tensor &t) { return t.dtype == RZ_DTYPE_F32; }
-
 class BinaryStep : public RowStep {
   public:
     using Kernel = decltype(Kernels::add);
@@ -35,13 +33,6 @@ class BinaryStep : public RowStep {
     Kernel kernel_;
 };
 
-void check_binary(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &a = region.input(node, 0), &b = region.input(node, 1);
-    v.support(is_f32(b) && is_f32(region.output(node, 0)), "F32 operands");
-    v.require(trailing_shape(a, b), "b with the shape of a or its trailing dimensions");
-    v.require(same_shape(a, region.output(node, 0)), "an output like a");
-}
-
 template <BinaryStep::Kernel Kernels::*kKernel>
 void plan_binary(Planner &planner, const Node &node) {
     const Region &region = planner.region();
@@ -68,11 +59,6 @@ class ScaleStep : public RowStep {
     View x_;
     float scale_, bias_;
 };
-
-void check_like(const Region &region, const Node &node, Verdict &v) {
-    v.support(is_f32(region.output(node, 0)), "F32 operands");
-    v.require(same_shape(region.input(node, 0), region.output(node, 0)), "an output like x");
-}
 
 void plan_scale(Planner &planner, const Node &node) {
     const auto a = attributes_of<rz_attr_scale>(node);
@@ -109,15 +95,6 @@ class ActivationStep : public RowStep {
     bool glu_;
 };
 
-void check_activation(const Region &region, const Node &node, Verdict &v) {
-    check_like(region, node, v);
-    const uint32_t kind = attributes_of<rz_attr_unary>(node).kind;
-    v.support(kind >= RZ_UNARY_SILU && kind <= RZ_UNARY_TANH, "a known kind of activation");
-    if (node.inputs.size() < 2) return;
-    v.support(is_f32(region.input(node, 1)), "F32 operands");
-    v.require(same_shape(region.input(node, 0), region.input(node, 1)), "up like gate");
-}
-
 void plan_activation(Planner &planner, const Node &node) {
     const uint32_t kind = attributes_of<rz_attr_unary>(node).kind;
     const View x = planner.view(node.inputs[0]), y = planner.view(node.outputs[0]);
@@ -129,17 +106,10 @@ void plan_activation(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kAdd = {
-    RZ_OP_ADD, "ADD", 2, 2, 1, 0, kFloat32, 0, true, check_binary, plan_binary<&Kernels::add>};
-const Op kMul = {
-    RZ_OP_MUL, "MUL", 2, 2, 1, 0, kFloat32, 0, true, check_binary, plan_binary<&Kernels::mul>};
-const Op kScale = {RZ_OP_SCALE,           "SCALE", 1,          1,         1, 0, kFloat32,
-                   sizeof(rz_attr_scale), true,    check_like, plan_scale};
-const Op kUnary = {
-    RZ_OP_UNARY,      "UNARY",        1, 1, 1, 0, kFloat32, sizeof(rz_attr_unary), true,
-    check_activation, plan_activation};
-const Op kGlu = {
-    RZ_OP_GLU,        "GLU",          2, 2, 1, 0, kFloat32, sizeof(rz_attr_unary), true,
-    check_activation, plan_activation};
+const Op kAdd = {RZ_OP_ADD, true, plan_binary<&Kernels::add>};
+const Op kMul = {RZ_OP_MUL, true, plan_binary<&Kernels::mul>};
+const Op kScale = {RZ_OP_SCALE, true, plan_scale};
+const Op kUnary = {RZ_OP_UNARY, true, plan_activation};
+const Op kGlu = {RZ_OP_GLU, true, plan_activation};
 
 } // namespace realizar::cpu

@@ -31,15 +31,6 @@ class GetRowsStep : public RowStep {
     WeightType type_;
 };
 
-void check(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &table = region.input(node, 0), &ids = region.input(node, 1);
-    const Tensor &y = region.output(node, 0);
-    v.support(ids.dtype == RZ_DTYPE_I32 && y.dtype == RZ_DTYPE_F32, "ids I32 and output F32");
-    v.require(table.rank == 2 && ids.rank == 1 && y.rank == 2 && same_dim(y, 0, ids, 0) &&
-                  same_dim(y, 1, table, 1),
-              "table [N, D], ids [T] -> [T, D]");
-}
-
 void plan(Planner &planner, const Node &node) {
     planner.add(std::make_unique<GetRowsStep>(
         planner.view(node.inputs[0]), weight_type(planner.region().input(node, 0).dtype),
@@ -48,6 +39,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kGetRows = {RZ_OP_GET_ROWS, "GET_ROWS", 2, 2, 1, 0, kWeights, 0, false, check, plan};
+const Op kGetRows = {RZ_OP_GET_ROWS, false, plan};
 
 } // namespace realizar::cpu

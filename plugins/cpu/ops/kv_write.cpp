@@ -35,18 +35,6 @@ class KvWriteStep : public RowStep {
     rz_dtype type_;
 };
 
-void check(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &cache = region.input(node, 0), &x = region.input(node, 1);
-    const Tensor &cells = region.input(node, 2);
-    v.support(x.dtype == RZ_DTYPE_F32 && cells.dtype == RZ_DTYPE_I32, "rows F32 and cells I32");
-    v.require(cache.role == RZ_ROLE_STATE && node.outputs[0] == node.inputs[0],
-              "a STATE as cache and output");
-    v.require(cache.rank == 3 && x.rank == 3 && cells.rank == 1 && same_dim(x, 0, cells, 0) &&
-                  same_dim(x, 1, cache, 1) && same_dim(x, 2, cache, 2),
-              "cache [C, H, D], rows [T, H, D], cells [T]");
-    v.require(x.storage != cache.storage, "rows outside the cache");
-}
-
 void plan(Planner &planner, const Node &node) {
     planner.add(std::make_unique<KvWriteStep>(
         planner.view(node.inputs[0]), planner.region().input(node, 0).dtype,
@@ -55,6 +43,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kKvWrite = {RZ_OP_KV_WRITE, "KV_WRITE", 3, 3, 1, 0, kCaches, 0, false, check, plan};
+const Op kKvWrite = {RZ_OP_KV_WRITE, false, plan};
 
 } // namespace realizar::cpu

@@ -110,17 +110,6 @@ class MatmulStep : public Step {
     bool use_gemm_;
 };
 
-void check(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &w = region.input(node, 0), &x = region.input(node, 1);
-    const Tensor &y = region.output(node, 0);
-    v.support(x.dtype == RZ_DTYPE_F32 && y.dtype == RZ_DTYPE_F32, "x and output in F32");
-    bool shapes = w.rank == 2 && x.rank == y.rank && same_dim(x, x.rank - 1, w, 1) &&
-                  same_dim(y, y.rank - 1, w, 0);
-    for (uint32_t d = 0; shapes && d + 1 < x.rank; ++d)
-        shapes = same_dim(x, d, y, d);
-    v.require(shapes, "w [N, K], x [..., K] -> [..., N]");
-}
-
 void plan(Planner &planner, const Node &node) {
     const Tensor w = planner.region().input(node, 0);
     const WeightType type = weight_type(w.dtype);
@@ -144,6 +133,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kMatmul = {RZ_OP_MATMUL, "MATMUL", 2, 2, 1, 0, kWeights, 0, false, check, plan};
+const Op kMatmul = {RZ_OP_MATMUL, false, plan};
 
 } // namespace realizar::cpu

@@ -5,17 +5,6 @@ namespace realizar::cpu {
 
 namespace {
 
-void check_norm(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &x = region.input(node, 0), &y = region.output(node, 0);
-    v.support(y.dtype == RZ_DTYPE_F32, "F32 operands");
-    v.require(same_shape(x, y), "an output like x");
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-        if (!region.has_input(node, i)) continue;
-        v.support(region.input(node, i).dtype == RZ_DTYPE_F32, "F32 operands");
-        v.require(is_vector(region.input(node, i), x.inner()), "weight and bias [D]");
-    }
-}
-
 class NormStep : public RowStep {
   public:
     NormStep(Planner &planner, const Node &node)
@@ -73,11 +62,6 @@ class SoftmaxStep : public RowStep {
     float scale_;
 };
 
-void check_softmax(const Region &region, const Node &node, Verdict &v) {
-    check_norm(region, node, v);
-    v.require(attributes_of<rz_attr_scale>(node).bias == 0.0f, "a bias of 0");
-}
-
 void plan_softmax(Planner &planner, const Node &node) {
     planner.add(std::make_unique<SoftmaxStep>(planner.view(node.inputs[0]),
                                               planner.view(node.outputs[0]),
@@ -86,11 +70,8 @@ void plan_softmax(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kRmsNorm = {RZ_OP_RMS_NORM, "RMS_NORM",           1,    2,          1,        0,
-                     kFloat32,       sizeof(rz_attr_norm), true, check_norm, plan_norm};
-const Op kLayerNorm = {RZ_OP_LAYER_NORM, "LAYER_NORM",         1,    3,          1,        0,
-                       kFloat32,         sizeof(rz_attr_norm), true, check_norm, plan_norm};
-const Op kSoftmax = {RZ_OP_SOFTMAX, "SOFTMAX",   1, 1, 1, 0, kFloat32, sizeof(rz_attr_scale), true,
-                     check_softmax, plan_softmax};
+const Op kRmsNorm = {RZ_OP_RMS_NORM, true, plan_norm};
+const Op kLayerNorm = {RZ_OP_LAYER_NORM, true, plan_norm};
+const Op kSoftmax = {RZ_OP_SOFTMAX, true, plan_softmax};
 
 } // namespace realizar::cpu

@@ -91,24 +91,6 @@ class RopeStep : public RowStep {
     uint64_t pairs_;
 };
 
-void check(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &x = region.input(node, 0), &positions = region.input(node, 1);
-    const Tensor &y = region.output(node, 0);
-    const auto a = attributes_of<rz_attr_rope>(node);
-    v.support(positions.dtype == RZ_DTYPE_I32 && y.dtype == RZ_DTYPE_F32,
-              "x F32 and positions I32");
-    v.support(a.pairing == RZ_ROPE_ADJACENT || a.pairing == RZ_ROPE_HALVES, "a known pairing");
-    v.require(x.rank == 3 && positions.rank == 1 && same_dim(x, 0, positions, 0) &&
-                  same_shape(x, y),
-              "x [T, H, D], positions [T], an output like x");
-    v.require(a.rotated >= 2 && a.rotated % 2 == 0 && a.rotated <= x.inner(),
-              "an even number of rotated elements within a head");
-    if (region.has_input(node, 2)) {
-        v.support(region.input(node, 2).dtype == RZ_DTYPE_F32, "factors F32");
-        v.require(is_vector(region.input(node, 2), a.rotated / 2), "factors [rotated / 2]");
-    }
-}
-
 void plan(Planner &planner, const Node &node) {
     const auto a = attributes_of<rz_attr_rope>(node);
     const bool has_factors = planner.region().has_input(node, 2);
@@ -138,7 +120,6 @@ void plan(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kRope = {RZ_OP_ROPE,           "ROPE", 2,     3,   1, 0, kFloat32,
-                  sizeof(rz_attr_rope), true,   check, plan};
+const Op kRope = {RZ_OP_ROPE, true, plan};
 
 } // namespace realizar::cpu

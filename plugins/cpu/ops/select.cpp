@@ -87,29 +87,9 @@ class TopKStep : public RowStep {
     uint32_t k_;
 };
 
-void check_argmax(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &x = region.input(node, 0), &y = region.output(node, 0);
-    v.support(y.dtype == RZ_DTYPE_I32, "an output in I32");
-    v.require(x.rank == 2 && y.rank == 1 && same_dim(x, 0, y, 0), "x [T, D] -> [T]");
-    v.support(x.inner() <= INT32_MAX, "rows of at most 2^31 - 1 elements");
-}
-
 void plan_argmax(Planner &planner, const Node &node) {
     planner.add(
         std::make_unique<ArgmaxStep>(planner.view(node.inputs[0]), planner.view(node.outputs[0])));
-}
-
-void check_top_k(const Region &region, const Node &node, Verdict &v) {
-    const Tensor &x = region.input(node, 0);
-    const Tensor &values = region.output(node, 0), &indices = region.output(node, 1);
-    const uint32_t k = attributes_of<rz_attr_top_k>(node).k;
-    v.support(values.dtype == RZ_DTYPE_F32 && indices.dtype == RZ_DTYPE_I32,
-              "values F32 and indices I32");
-    v.require(x.rank == 2 && values.rank == 2 && same_dim(x, 0, values, 0) &&
-                  same_shape(values, indices) && values.inner() == k,
-              "x [T, D] -> values [T, k], indices [T, k]");
-    v.require(k >= 1 && k <= x.inner(), "1 <= k <= D");
-    v.support(x.inner() <= INT32_MAX, "rows of at most 2^31 - 1 elements");
 }
 
 void plan_top_k(Planner &planner, const Node &node) {
@@ -120,9 +100,7 @@ void plan_top_k(Planner &planner, const Node &node) {
 
 } // namespace
 
-const Op kArgmax = {RZ_OP_ARGMAX, "ARGMAX",     1,          1, 1, 0, kFloat32, 0,
-                    false,        check_argmax, plan_argmax};
-const Op kTopK = {RZ_OP_TOP_K,           "TOP_K", 1,           1,         2, 0, kFloat32,
-                  sizeof(rz_attr_top_k), false,   check_top_k, plan_top_k};
+const Op kArgmax = {RZ_OP_ARGMAX, false, plan_argmax};
+const Op kTopK = {RZ_OP_TOP_K, false, plan_top_k};
 
 } // namespace realizar::cpu
