@@ -379,7 +379,9 @@ typedef struct rz_attr_rope {
  *         value is zero.
  * A query with a negative sequence, or one that sees no key, gives zeros. `kv_symbol` names a symbol
  * whose submitted value bounds all lengths of that submission (RZ_NONE: bounded by P * page_size).
- * K and V caches may be F32, F16 or Q8_0, independently. */
+ * K and V caches may be F32, F16 or Q8_0, independently. A plugin may round the query as the type of
+ * the keys asks (to F16; to 8 bits per 32 elements for Q8_0), and softmax weights to F16 where the
+ * values are narrower than F32. */
 #define RZ_OP_ATTENTION 10u
 typedef struct rz_attr_attention {
     uint32_t struct_size;
@@ -786,7 +788,7 @@ typedef struct rz_plugin {
 
 /* The one export. Pure and repeatable: no driver call, no thread, no state, nothing but a look at
  * `hello` and a pointer to a static const table. RZ_VERSION_MISMATCH when the plugin cannot serve
- * this host. [any-thread] */
+ * this host, which includes a hello shorter than 0.1's. [any-thread] */
 RZ_EXPORT rz_code rz_plugin_entry_v1(const rz_hello *hello, const rz_plugin **out, rz_error *err);
 typedef rz_code (*rz_plugin_entry_fn)(const rz_hello *hello, const rz_plugin **out, rz_error *err);
 
