@@ -8,7 +8,14 @@ constexpr const Op *kAll[] = {&kGetRows,   &kMatmul, &kAdd,     &kMul,       &kS
                               &kLayerNorm, &kRope,   &kKvWrite, &kAttention, &kUnary, &kGlu,
                               &kSoftmax,   &kArgmax, &kTopK,    &kCopy};
 
-// Tiles run in any order: an output must not overlap an input unless element by element.
+} // namespace
+
+const Op *find_op(uint32_t id) {
+    for (const Op *op : kAll)
+        if (op->id == id) return op;
+    return nullptr;
+}
+
 void check_overlap(const Region &region, const Node &node, Verdict &v) {
     if (node.op == RZ_OP_KV_WRITE) return; // the contract speaks of it
     const Op &op = *find_op(node.op);
@@ -19,18 +26,6 @@ void check_overlap(const Region &region, const Node &node, Verdict &v) {
             const bool same = op.in_place && in.same_layout(out);
             v.support(same || in.disjoint(out), "an output that does not overlap an input");
         }
-}
-
-} // namespace
-
-const Op *find_op(uint32_t id) {
-    for (const Op *op : kAll)
-        if (op->id == id) return op;
-    return nullptr;
-}
-
-rz_code check_node(const Region &region, uint32_t index, rz_error *err) {
-    return plugin::check_node(region, index, check_overlap, err);
 }
 
 WeightType weight_type(rz_dtype dtype) {

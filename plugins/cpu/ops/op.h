@@ -17,8 +17,9 @@ struct Op {
 extern const Op kGetRows, kMatmul, kAdd, kMul, kScale, kRmsNorm, kLayerNorm, kRope, kKvWrite,
     kAttention, kUnary, kGlu, kSoftmax, kArgmax, kTopK, kCopy;
 
-// RZ_OK, RZ_UNSUPPORTED or RZ_INVALID_ARGUMENT with a sentence about node `index`.
-rz_code check_node(const Region &region, uint32_t index, rz_error *err);
+// This backend's own objection: an output that overlaps an input other than element by element,
+// because tiles run in any order. For plugin::check_node.
+void check_overlap(const Region &region, const Node &node, Verdict &v);
 // nullptr for an op that this backend lacks.
 const Op *find_op(uint32_t id);
 
