@@ -60,6 +60,8 @@ extern const Codec kF32Codec, kF16Codec, kBF16Codec, kF64Codec;
 extern const Codec kI8Codec, kI16Codec, kI32Codec, kI64Codec;
 extern const Codec kQ8_0Codec, kQ4_0Codec, kQ4_1Codec, kQ5_0Codec, kQ5_1Codec;
 extern const Codec kQ2_KCodec, kQ3_KCodec, kQ4_KCodec, kQ5_KCodec, kQ6_KCodec, kQ8_KCodec;
-extern const Codec kIQ4_NLCodec, kIQ4_XSCodec;
+extern const Codec kQ8_1Codec, kIQ4_NLCodec, kIQ4_XSCodec, kMXFP4Codec, kTQ1_0Codec, kTQ2_0Codec;
+extern const Codec kIQ1_SCodec, kIQ1_MCodec, kIQ2_XXSCodec, kIQ2_XSCodec, kIQ2_SCodec;
+extern const Codec kIQ3_XXSCodec, kIQ3_SCodec;
 
 } // namespace realizar

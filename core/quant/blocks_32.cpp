@@ -1,5 +1,5 @@
 // Blocks of 32 elements with one float16 scale d, and in the _1 types a float16 minimum m:
-// Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1.
+// Q8_0, Q8_1, Q4_0, Q4_1, Q5_0 and Q5_1.
 #include "core/quant/block.h"
 #include "core/quant/scale_search.h"
 
@@ -10,27 +10,49 @@ namespace {
 
 constexpr uint64_t kBlock = 32;
 
+void decode_bytes(uint16_t d, const int8_t *q, float *out) {
+    const float scale = f16_to_f32(d);
+    for (uint64_t i = 0; i < kBlock; ++i)
+        out[i] = scale * q[i];
+}
+
+// Returns the scale. With 255 levels a search gains nothing that can be seen: the peak gets the highest
+// level.
+uint16_t encode_bytes(const float *values, int8_t *q) {
+    float peak = 0;
+    for (uint64_t i = 0; i < kBlock; ++i)
+        peak = std::max(peak, std::fabs(values[i]));
+    const uint16_t d = f16_scale(peak / 127);
+    const float inverse = safe_inverse(f16_to_f32(d));
+    for (uint64_t i = 0; i < kBlock; ++i)
+        q[i] = static_cast<int8_t>(clamp_level(values[i] * inverse, -127, 127));
+    return d;
+}
+
 // x = d q, q of [-127, 127].
 struct Q8_0 {
     static constexpr uint64_t kElements = kBlock;
     uint16_t d;
     int8_t q[kBlock];
 
-    void decode(float *out) const {
-        const float scale = f16_to_f32(d);
-        for (uint64_t i = 0; i < kBlock; ++i)
-            out[i] = scale * q[i];
-    }
+    void decode(float *out) const { decode_bytes(d, q, out); }
+    void encode(const float *values, const float *) { d = encode_bytes(values, q); }
+};
 
-    // With 255 levels a search gains nothing that can be seen: the peak gets the highest level.
+// The same with d times the sum of the levels, for the minima of the other operand: made for
+// activations.
+struct Q8_1 {
+    static constexpr uint64_t kElements = kBlock;
+    uint16_t d, sum;
+    int8_t q[kBlock];
+
+    void decode(float *out) const { decode_bytes(d, q, out); }
     void encode(const float *values, const float *) {
-        float peak = 0;
-        for (uint64_t i = 0; i < kBlock; ++i)
-            peak = std::max(peak, std::fabs(values[i]));
-        d = f16_scale(peak / 127);
-        const float inverse = safe_inverse(f16_to_f32(d));
-        for (uint64_t i = 0; i < kBlock; ++i)
-            q[i] = static_cast<int8_t>(clamp_level(values[i] * inverse, -127, 127));
+        d = encode_bytes(values, q);
+        int levels = 0;
+        for (const int8_t level : q)
+            levels += level;
+        sum = f32_to_f16(f16_to_f32(d) * static_cast<float>(levels));
     }
 };
 
@@ -107,6 +129,7 @@ struct WithMinimum {
 } // namespace
 
 constexpr Codec kQ8_0Codec = block_codec<DType::Q8_0, Q8_0>();
+constexpr Codec kQ8_1Codec = block_codec<DType::Q8_1, Q8_1>();
 constexpr Codec kQ4_0Codec = block_codec<DType::Q4_0, Symmetric<Nibbles, 8>>();
 constexpr Codec kQ5_0Codec = block_codec<DType::Q5_0, Symmetric<FiveBits, 16>>();
 constexpr Codec kQ4_1Codec = block_codec<DType::Q4_1, WithMinimum<Nibbles, 15>>();

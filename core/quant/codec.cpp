@@ -11,9 +11,12 @@ namespace {
 
 // Every type that this build reads. A new one is a row here and a block struct in a file.
 constexpr const Codec *kTable[] = {
-    &kF32Codec,  &kF16Codec,  &kBF16Codec, &kF64Codec,  &kI8Codec,   &kI16Codec,    &kI32Codec,
-    &kI64Codec,  &kQ8_0Codec, &kQ4_0Codec, &kQ4_1Codec, &kQ5_0Codec, &kQ5_1Codec,   &kQ2_KCodec,
-    &kQ3_KCodec, &kQ4_KCodec, &kQ5_KCodec, &kQ6_KCodec, &kQ8_KCodec, &kIQ4_NLCodec, &kIQ4_XSCodec,
+    &kF32Codec,   &kF16Codec,     &kBF16Codec,  &kF64Codec,    &kI8Codec,      &kI16Codec,
+    &kI32Codec,   &kI64Codec,     &kQ8_0Codec,  &kQ8_1Codec,   &kQ4_0Codec,    &kQ4_1Codec,
+    &kQ5_0Codec,  &kQ5_1Codec,    &kQ2_KCodec,  &kQ3_KCodec,   &kQ4_KCodec,    &kQ5_KCodec,
+    &kQ6_KCodec,  &kQ8_KCodec,    &kIQ1_SCodec, &kIQ1_MCodec,  &kIQ2_XXSCodec, &kIQ2_XSCodec,
+    &kIQ2_SCodec, &kIQ3_XXSCodec, &kIQ3_SCodec, &kIQ4_NLCodec, &kIQ4_XSCodec,  &kTQ1_0Codec,
+    &kTQ2_0Codec, &kMXFP4Codec,
 };
 
 // Both directions: `floats` values against `bytes` bytes.

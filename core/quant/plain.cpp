@@ -1,19 +1,33 @@
 // Types of one element per block: floats and integers.
 #include "core/quant/block.h"
 
+#include <cmath>
+#include <limits>
+
 namespace realizar {
 namespace {
 
-// Integer and double tensors are read (as float32, rounded) but not written.
+// Read rounded to float32. Integers are written to the nearest, ties to even, within their range; NaN
+// becomes 0.
 template <class Stored>
 struct Plain {
     static constexpr uint64_t kElements = 1;
     Stored stored;
     void decode(float *out) const { *out = static_cast<float>(stored); }
-};
-
-struct F32 : Plain<float> {
-    void encode(const float *value, const float *) { stored = *value; }
+    void encode(const float *value, const float *) {
+        if constexpr (std::is_integral_v<Stored>)
+            stored = nearest(*value);
+        else
+            stored = *value;
+    }
+    static Stored nearest(float value) {
+        using Limits = std::numeric_limits<Stored>;
+        if (std::isnan(value)) return 0;
+        const double whole = std::nearbyint(double{value}); // the largest as a double: 2^63 for I64
+        if (whole >= static_cast<double>(Limits::max())) return Limits::max();
+        if (whole <= static_cast<double>(Limits::min())) return Limits::min();
+        return static_cast<Stored>(whole);
+    }
 };
 
 struct F16 {
@@ -32,7 +46,7 @@ struct BF16 {
 
 } // namespace
 
-constexpr Codec kF32Codec = block_codec<DType::F32, F32>();
+constexpr Codec kF32Codec = block_codec<DType::F32, Plain<float>>();
 constexpr Codec kF16Codec = block_codec<DType::F16, F16>();
 constexpr Codec kBF16Codec = block_codec<DType::BF16, BF16>();
 constexpr Codec kF64Codec = block_codec<DType::F64, Plain<double>>();

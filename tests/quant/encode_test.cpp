@@ -25,6 +25,65 @@ TEST(Encode, PlainTypesRoundToNearest) {
     }
 }
 
+TEST(Encode, IntegersRoundAndSaturate) {
+    const std::vector<float> values = {0.4f, -1.5f, 2.5f, 300, -40000, 3e10f, -1e30f, NAN};
+    EXPECT_EQ(round_trip(DType::I8, values),
+              (std::vector<float>{0, -2, 2, 127, -128, 127, -128, 0}));
+    EXPECT_EQ(round_trip(DType::I16, values),
+              (std::vector<float>{0, -2, 2, 300, -32768, 32767, -32768, 0}));
+    EXPECT_EQ(round_trip(DType::I32, values),
+              (std::vector<float>{0, -2, 2, 300, -40000, 0x1p31f, -0x1p31f, 0}));
+    EXPECT_EQ(round_trip(DType::I64, values),
+              (std::vector<float>{0, -2, 2, 300, -40000, 3e10f, -0x1p63f, 0}));
+}
+
+// The sums go with the levels: what the other operand's minimum is multiplied with.
+TEST(Encode, Q8_1HoldsTheSumOfItsLevels) {
+    std::mt19937 random(9);
+    const auto values = random_weights(32 * 50, random);
+    const auto bytes = encoded(DType::Q8_1, values);
+    EXPECT_EQ(decoded(DType::Q8_1, bytes.data(), values.size()), round_trip(DType::Q8_0, values));
+    for (size_t block = 0; block < 50; ++block) {
+        double sum = 0;
+        for (const float value : decoded(DType::Q8_1, bytes.data() + 36 * block, 32))
+            sum += value;
+        uint16_t stored;
+        std::memcpy(&stored, bytes.data() + 36 * block + 2, 2);
+        EXPECT_NEAR(exact_f16(stored), sum, std::fabs(sum) * 0x1p-11 + 0x1p-25);
+    }
+}
+
+// No scale and no choice of magnitudes that get a level beats the encoder's, by brute force.
+TEST(Encode, TernaryScalesAreTheBest) {
+    std::mt19937 random(10);
+    for (int i = 0; i < 20; ++i) {
+        const auto values = random_weights(256, random);
+        std::vector<float> weights(256, 1.0f);
+        double squares = 0;
+        for (const float value : values)
+            squares += double(value) * value;
+        for (size_t j = 0; j < 256; ++j) // as all encoders weigh
+            weights[j] = static_cast<float>(std::sqrt(squares / 256 + values[j] * values[j]));
+        const auto error = [&](const std::vector<float> &found) {
+            double sum = 0;
+            for (size_t j = 0; j < 256; ++j)
+                sum += weights[j] * std::pow(found[j] - values[j], 2);
+            return sum;
+        };
+        double best = INFINITY;
+        for (int step = 1; step < 2000; ++step) {
+            const float scale = 1e-4f * static_cast<float>(step);
+            std::vector<float> found(256);
+            for (size_t j = 0; j < 256; ++j)
+                found[j] = scale * std::clamp(std::nearbyint(values[j] / scale), -1.0f, 1.0f);
+            best = std::min(best, error(found));
+        }
+        const auto packed = round_trip(DType::TQ1_0, values);
+        EXPECT_EQ(packed, round_trip(DType::TQ2_0, values));
+        EXPECT_LE(error(packed), best * 1.001);
+    }
+}
+
 // The step is peak / 127. Rounding costs half of it; a scale rounded down in float16 (relative
 // 2^-11) lets the peak overshoot 127 steps by 127 * 2^-11 of a step.
 TEST(Encode, Q8_0StaysWithinHalfAStep) {
@@ -176,6 +235,18 @@ TEST(Encode, FindsExactBlocks) {
             if (b[i] == 0x80) b[i] = 0;
         b[2 + random() % 32] = 127;
     });
+    expect_exact(DType::MXFP4, [](uint8_t *b, std::mt19937 &random) {
+        b[0] = static_cast<uint8_t>(100 + random() % 40);
+        b[1] = static_cast<uint8_t>((b[1] & 0xF0) | 7); // the highest level
+    });
+    for (const DType dtype : {DType::TQ1_0, DType::TQ2_0})
+        expect_exact(dtype, [=](uint8_t *b, std::mt19937 &random) {
+            std::vector<float> levels(256);
+            for (float &level : levels)
+                level = static_cast<float>(static_cast<int>(random() % 3) - 1) * 0x1p-6f;
+            std::memcpy(b, encoded(dtype, levels).data(), dtype_info(dtype).block_bytes);
+            EXPECT_EQ(decoded(dtype, b, 256), levels);
+        });
     expect_exact(DType::Q4_0, [](uint8_t *b, std::mt19937 &random) {
         std::memcpy(b, &kScale, 2);
         b[2 + random() % 16] &= 0xF0; // level -8

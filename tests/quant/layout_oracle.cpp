@@ -1,5 +1,7 @@
 #include "layout_oracle.h"
 
+#include "core/quant/grids.h" // the figures only; decode_test.cpp pins them
+
 #include <array>
 #include <bit>
 #include <cassert>
@@ -47,7 +49,10 @@ int nibble32(const uint8_t *q, uint64_t e) {
     return e < 16 ? bits(q[e], 0, 4) : bits(q[e - 16], 4, 4);
 }
 
-Exact q8_0(const uint8_t *b, uint64_t e) { return one(half_at(b) * load<int8_t>(b + 2 + e)); }
+template <uint64_t kFirst>
+Exact q8_0_at(const uint8_t *b, uint64_t e) {
+    return one(half_at(b) * load<int8_t>(b + kFirst + e));
+}
 Exact q4_0(const uint8_t *b, uint64_t e) { return one(half_at(b) * (nibble32(b + 2, e) - 8)); }
 
 // The fifth bit of element e is bit e of four bytes.
@@ -126,6 +131,100 @@ Exact iq4_xs(const uint8_t *b, uint64_t e) {
     return one(half_at(b) * (code - 32) * kCodebook[nibble32(b + 8 + 16 * j, e % 32)]);
 }
 
+double level_2(unsigned row, uint64_t j) { return std::array{8, 25, 43, 0}[row >> (2 * j) & 3]; }
+double level_3xxs(uint64_t code, uint64_t j) {
+    return std::array{4, 12, 20, 28, 36, 44, 52, 62}[kGrid3XXS[code] >> (3 * j) & 7];
+}
+double level_3s(uint64_t code, uint64_t j) { return (kGrid3S[code] >> (3 * j) & 7) * 2 + 1; }
+
+// Bit j of a byte of which only seven bits are stored: the eighth is their parity.
+bool minus_of_seven(unsigned seven, uint64_t j) {
+    unsigned parity = 0;
+    for (unsigned i = 0; i < 7; ++i)
+        parity ^= seven >> i & 1;
+    return j < 7 ? seven >> j & 1 : parity;
+}
+Exact with_sign(double value, bool minus) { return one(minus ? -value : value); }
+
+// 28 bits of signs, four of scale.
+double top_scale(uint32_t word) { return 0.5 + (word >> 28); }
+
+Exact iq2_xxs(const uint8_t *b, uint64_t e) {
+    const uint8_t *run = b + 2 + e / 32 * 8;
+    const auto word = load<uint32_t>(run + 4);
+    const uint64_t group = e % 32 / 8;
+    return with_sign(half_at(b) * top_scale(word) / 4 * level_2(kGrid2XXS[run[group]], e % 8),
+                     minus_of_seven(word >> (7 * group) & 127, e % 8));
+}
+Exact iq2_xs(const uint8_t *b, uint64_t e) {
+    const auto word = load<uint16_t>(b + 2 + e / 8 * 2);
+    const double scale = 0.5 + bits(b[66 + e / 32], e % 32 < 16 ? 0 : 4, 4);
+    return with_sign(half_at(b) * scale / 4 * level_2(kGrid2XS[word & 511], e % 8),
+                     minus_of_seven(word >> 9, e % 8));
+}
+Exact iq2_s(const uint8_t *b, uint64_t e) {
+    const uint64_t g = e / 8;
+    const int code = b[2 + g] + 256 * bits(b[66 + g / 4], static_cast<int>(g % 4 * 2), 2);
+    const double scale = 0.5 + bits(b[74 + e / 32], e % 32 < 16 ? 0 : 4, 4);
+    return with_sign(half_at(b) * scale / 4 * level_2(kGrid2S[code], e % 8),
+                     bits(b[34 + g], static_cast<int>(e % 8), 1));
+}
+Exact iq3_xxs(const uint8_t *b, uint64_t e) {
+    const auto word = load<uint32_t>(b + 66 + e / 32 * 4);
+    return with_sign(half_at(b) * top_scale(word) / 2 * level_3xxs(b[2 + e / 4], e % 4),
+                     minus_of_seven(word >> (7 * (e % 32 / 8)) & 127, e % 8));
+}
+Exact iq3_s(const uint8_t *b, uint64_t e) {
+    const uint64_t g = e / 4;
+    const int code = b[2 + g] + 256 * bits(b[66 + g / 8], static_cast<int>(g % 8), 1);
+    const int scale = 1 + 2 * bits(b[106 + e / 64], e % 64 < 32 ? 0 : 4, 4);
+    return with_sign(half_at(b) * scale * level_3s(static_cast<uint64_t>(code), e % 4),
+                     bits(b[74 + e / 8], static_cast<int>(e % 8), 1));
+}
+
+Exact grid_1(double scale, int code, bool down, uint64_t j) {
+    const int level = (kGrid1[code] >> (2 * j) & 3) - 1;
+    return two(scale * level, scale * (down ? 0.125 : -0.125));
+}
+Exact iq1_s(const uint8_t *b, uint64_t e) {
+    const auto word = load<uint16_t>(b + 34 + e / 32 * 2);
+    const int code = b[2 + e / 8] + 256 * (word >> (3 * (e % 32 / 8)) & 7);
+    return grid_1(half_at(b) * (2 * (word >> 12 & 7) + 1), code, word >> 15, e % 8);
+}
+Exact iq1_m(const uint8_t *b, uint64_t e) {
+    uint16_t d = 0;
+    for (int i = 0; i < 4; ++i)
+        d = static_cast<uint16_t>(d | bits(b[49 + 2 * i], 4, 4) << (4 * i));
+    const int nibble = bits(b[32 + e / 16], e % 16 < 8 ? 0 : 4, 4);
+    const auto word = load<uint16_t>(b + 48 + e / 64 * 2);
+    const int scale = 2 * (word >> (3 * (e % 64 / 16)) & 7) + 1;
+    return grid_1(exact_f16(d) * scale, b[e / 8] + 256 * (nibble & 7), nibble >> 3, e % 8);
+}
+
+// Digit n, most significant first, of the number below 243 that byte * 243 / 256 stands for.
+int trit(uint8_t byte, uint64_t n) {
+    double fraction = byte / 256.0;
+    for (uint64_t i = 0; i < n; ++i)
+        fraction = fraction * 3 - std::floor(fraction * 3);
+    return static_cast<int>(std::floor(fraction * 3));
+}
+Exact tq1_0(const uint8_t *b, uint64_t e) {
+    const int level = e < 160   ? trit(b[e % 32], e / 32)
+                      : e < 240 ? trit(b[32 + (e - 160) % 16], (e - 160) / 16)
+                                : trit(b[48 + (e - 240) % 4], (e - 240) / 4);
+    return one(half_at(b + 52) * (level - 1));
+}
+Exact tq2_0(const uint8_t *b, uint64_t e) {
+    return one(half_at(b + 64) *
+               (bits(b[e / 128 * 32 + e % 32], static_cast<int>(e % 128 / 32 * 2), 2) - 1));
+}
+
+Exact mxfp4(const uint8_t *b, uint64_t e) {
+    const int code = nibble32(b + 1, e);
+    const double magnitude = std::array{0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0}[code & 7];
+    return with_sign(std::ldexp(magnitude, b[0] - 127), code & 8);
+}
+
 struct Row {
     DType dtype;
     Exact (*element)(const uint8_t *, uint64_t);
@@ -138,13 +237,18 @@ constexpr Row kRows[] = {
     {DType::I8, plain<int8_t>, {}, 0},   {DType::I16, plain<int16_t>, {}, 0},
     {DType::I32, plain<int32_t>, {}, 0}, {DType::I64, plain<int64_t>, {}, 0},
     {DType::F16, f16, {0}, 1},           {DType::BF16, bf16, {}, 0},
-    {DType::Q8_0, q8_0, {0}, 1},         {DType::Q4_0, q4_0, {0}, 1},
+    {DType::Q8_0, q8_0_at<2>, {0}, 1},   {DType::Q4_0, q4_0, {0}, 1},
     {DType::Q4_1, q4_1, {0, 2}, 2},      {DType::Q5_0, q5_0, {0}, 1},
     {DType::Q5_1, q5_1, {0, 2}, 2},      {DType::Q2_K, q2_k, {80, 82}, 2},
     {DType::Q3_K, q3_k, {108}, 1},       {DType::Q4_K, q4_k, {0, 2}, 2},
     {DType::Q5_K, q5_k, {0, 2}, 2},      {DType::Q6_K, q6_k, {208}, 1},
     {DType::Q8_K, q8_k, {}, 0},          {DType::IQ4_NL, iq4_nl, {0}, 1},
-    {DType::IQ4_XS, iq4_xs, {0}, 1},
+    {DType::IQ4_XS, iq4_xs, {0}, 1},     {DType::Q8_1, q8_0_at<4>, {0, 2}, 2},
+    {DType::IQ2_XXS, iq2_xxs, {0}, 1},   {DType::IQ2_XS, iq2_xs, {0}, 1},
+    {DType::IQ2_S, iq2_s, {0}, 1},       {DType::IQ3_XXS, iq3_xxs, {0}, 1},
+    {DType::IQ3_S, iq3_s, {0}, 1},       {DType::IQ1_S, iq1_s, {0}, 1},
+    {DType::IQ1_M, iq1_m, {}, 0},        {DType::TQ1_0, tq1_0, {52}, 1},
+    {DType::TQ2_0, tq2_0, {64}, 1},      {DType::MXFP4, mxfp4, {}, 0},
 };
 
 const Row *find(DType dtype) {

@@ -27,6 +27,10 @@ inline std::vector<uint8_t> random_blocks(DType dtype, uint64_t blocks, std::mt1
         for (const uint32_t offset : f16_offsets(dtype))
             put(offset, f32_to_f16(scale(random)));
         if (dtype == DType::F32 || dtype == DType::Q8_K) put(0, scale(random));
+        if (dtype == DType::MXFP4) // 2^-27 to 2^24
+            block[0] = static_cast<uint8_t>(100 + block[0] % 52);
+        if (dtype == DType::IQ1_M) // the exponent's upper bits, in the last nibble of all
+            block[55] = static_cast<uint8_t>((block[55] & 0x8F) | 0x30);
         if (dtype == DType::F64) put(0, double(scale(random)));
         if (dtype == DType::BF16) put(0, f32_to_bf16(scale(random)));
     }
