@@ -3,6 +3,7 @@
 #include "core/quant/codec.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <limits>
 
 namespace realizar {
@@ -14,10 +15,12 @@ constexpr uint32_t kMaxContext = 1u << 24;
 
 Status check_tensors(const GgufFile &file) {
     for (const GgufTensor &tensor : file.tensors())
-        if (!all_finite(tensor.dtype, tensor.data))
-            return make_error(Code::malformed, "not_finite",
-                              "tensor '%s': expected finite weights, found NaN or Inf",
-                              printable(tensor.name).c_str());
+        if (const auto block = find_non_finite(tensor.dtype, tensor.data))
+            return make_error(
+                Code::malformed, "not_finite",
+                "tensor '%s' (%s): expected finite weights, found NaN or Inf in block "
+                "%" PRIu64,
+                printable(tensor.name).c_str(), dtype_info(tensor.dtype).name, *block);
     return {};
 }
 

@@ -63,9 +63,9 @@ Status encode_rows(DType dtype, std::span<const float> values, std::span<std::by
     return {};
 }
 
-bool all_finite(DType dtype, std::span<const std::byte> data) {
+std::optional<uint64_t> find_non_finite(DType dtype, std::span<const std::byte> data) {
     const Codec *codec = find_codec(dtype);
-    if (codec == nullptr) return true;
+    if (codec == nullptr) return std::nullopt;
     const DTypeInfo &info = dtype_info(dtype);
     std::array<float, 1024> values; // a multiple of every block
     const uint64_t chunk_bytes = row_bytes(info, values.size());
@@ -74,9 +74,12 @@ bool all_finite(DType dtype, std::span<const std::byte> data) {
         const uint64_t elements = bytes / info.block_bytes * info.block_elements;
         codec->decode(data.data() + at, values.data(), elements);
         const auto decoded = std::span(values).first(elements);
-        if (!std::ranges::all_of(decoded, [](float v) { return std::isfinite(v); })) return false;
+        const auto bad = std::ranges::find_if(decoded, [](float v) { return !std::isfinite(v); });
+        if (bad != decoded.end())
+            return at / info.block_bytes +
+                   static_cast<uint64_t>(bad - decoded.begin()) / info.block_elements;
     }
-    return true;
+    return std::nullopt;
 }
 
 } // namespace realizar

@@ -6,6 +6,7 @@
 #include "core/quant/half.h"
 #include "core/tensor/dtype.h"
 
+#include <optional>
 #include <span>
 
 namespace realizar {
@@ -29,7 +30,10 @@ Status decode_rows(DType dtype, std::span<const std::byte> data, std::span<float
 Status encode_rows(DType dtype, std::span<const float> values, std::span<std::byte> out,
                    uint64_t row_elements);
 
-// Whether no decoded value is NaN or Inf (an infinite scale shows as one); true without a codec.
-bool all_finite(DType dtype, std::span<const std::byte> data);
+// The first block (element, for plain types) that decodes to a NaN or Inf, as a bad scale does.
+std::optional<uint64_t> find_non_finite(DType dtype, std::span<const std::byte> data);
+inline bool all_finite(DType dtype, std::span<const std::byte> data) {
+    return !find_non_finite(dtype, data);
+}
 
 } // namespace realizar

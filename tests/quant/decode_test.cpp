@@ -206,18 +206,43 @@ TEST(Rows, SizesAreChecked) {
     EXPECT_EQ(decode_rows(DType::TQ1_0, bytes, values, 128).error().tag, "row_not_block_multiple");
 }
 
-TEST(AllFinite, FindsNaNAndInfiniteScales) {
+// Every type with a float in its blocks, at any of its scales, in any block: the block is named.
+TEST(FindNonFinite, NamesTheBlock) {
     std::mt19937 random(5);
-    for (const DType dtype :
-         {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_K, DType::Q6_K}) {
-        auto bytes = random_blocks(dtype, 3000, random);
-        EXPECT_TRUE(all_finite(dtype, std::as_bytes(std::span(bytes)))) << dtype_info(dtype).name;
-        const uint32_t size = dtype_info(dtype).block_bytes;
-        // The last two bytes of a float hold its exponent; Q4_K and Q8_0 begin with their scale.
-        const uint32_t offset = dtype == DType::F32 ? 2 : dtype == DType::Q6_K ? 208 : 0;
-        const uint16_t bad = dtype == DType::F32 || dtype == DType::BF16 ? 0x7FC0 : 0x7C00;
-        std::memcpy(bytes.data() + uint64_t(2777) * size + offset, &bad, sizeof bad);
-        EXPECT_FALSE(all_finite(dtype, std::as_bytes(std::span(bytes)))) << dtype_info(dtype).name;
+    for (const DTypeInfo &info : dtype_table()) {
+        const std::string_view name = info.name;
+        if (name.starts_with("I") && !name.starts_with("IQ")) continue; // integers
+        SCOPED_TRACE(name);
+        const auto clean = random_blocks(info.dtype, 3000, random);
+        EXPECT_EQ(find_non_finite(info.dtype, std::as_bytes(std::span(clean))), std::nullopt);
+        std::vector<uint32_t> offsets(f16_offsets(info.dtype).begin(),
+                                      f16_offsets(info.dtype).end());
+        if (info.dtype == DType::Q8_1) offsets.pop_back(); // the sum: not a part of the values
+        if (offsets.empty()) offsets.push_back(0);
+        for (const uint32_t offset : offsets) {
+            const uint64_t block = random() % 3000;
+            auto bytes = clean;
+            uint8_t *at = bytes.data() + block * info.block_bytes + offset;
+            const float f32 = INFINITY;
+            const double f64 = NAN;
+            const uint16_t f16 = random() % 2 ? 0x7C00 : 0xFE00, bf16 = 0xFF80;
+            if (info.dtype == DType::F32 || info.dtype == DType::Q8_K)
+                std::memcpy(at, &f32, sizeof f32);
+            else if (info.dtype == DType::F64)
+                std::memcpy(at, &f64, sizeof f64);
+            else if (info.dtype == DType::BF16)
+                std::memcpy(at, &bf16, sizeof bf16);
+            else if (info.dtype == DType::MXFP4)
+                *at = 255;
+            else if (info.dtype == DType::IQ1_M)
+                for (int i = 49; i < 56; i += 2)
+                    at[i] = static_cast<uint8_t>((at[i] & 15) | (i < 54 ? 0 : 0x70) |
+                                                 (i == 53 ? 0xC0 : 0));
+            else
+                std::memcpy(at, &f16, sizeof f16);
+            EXPECT_EQ(find_non_finite(info.dtype, std::as_bytes(std::span(bytes))), block)
+                << offset;
+        }
     }
 }
 
