@@ -2,9 +2,6 @@
 
 #include "core/tokenizer/utf8.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <algorithm>
 #include <string>
 
@@ -133,71 +130,29 @@ Result<const PretokenizerRow *> find_pretokenizer(std::string_view name) {
                       printable(name).c_str());
 }
 
-struct Pretokenizer::Pattern {
-    struct Free {
-        void operator()(pcre2_code *compiled) const { pcre2_code_free(compiled); }
-    };
-    std::unique_ptr<pcre2_code, Free> code;
-};
-
 Pretokenizer::Pretokenizer() = default;
 Pretokenizer::Pretokenizer(Pretokenizer &&) noexcept = default;
 Pretokenizer::~Pretokenizer() = default;
 
 Result<Pretokenizer> Pretokenizer::create(const PretokenizerRow &row) {
     Pretokenizer made;
-    for (const std::string_view pattern : row.patterns) {
-        int error = 0;
-        size_t offset = 0;
-        Pattern compiled;
-        compiled.code.reset(
-            pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                          PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &error, &offset, nullptr));
-        if (!compiled.code) {
-            PCRE2_UCHAR text[128] = {};
-            pcre2_get_error_message(error, text, sizeof text);
-            return make_error(Code::internal, "bad_pattern", "%s at byte %zu of the pattern '%s'",
-                              reinterpret_cast<const char *>(text), offset,
-                              printable(pattern).c_str());
-        }
-        // Where just-in-time compilation is not to be had the interpreter gives the same result.
-        (void)pcre2_jit_compile(compiled.code.get(), PCRE2_JIT_COMPLETE);
-        made.patterns_.push_back(std::move(compiled));
+    for (const std::string_view text : row.patterns) {
+        RZ_ASSIGN(Pattern pattern, Pattern::compile(text));
+        made.patterns_.push_back(std::move(pattern));
     }
     return made;
 }
 
 namespace {
 
-struct FreeMatch {
-    void operator()(pcre2_match_data *data) const { pcre2_match_data_free(data); }
-};
-using MatchData = std::unique_ptr<pcre2_match_data, FreeMatch>;
-
 // Appends the matches in `text`, which is valid UTF-8, and what is between them.
-Status cut(const pcre2_code *code, pcre2_match_data *data, std::string_view text,
-           std::vector<std::string_view> &out) {
-    size_t done = 0;  // of what has been appended
-    size_t start = 0; // of the search
-    while (start < text.size()) {
-        const int found = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                                      start, PCRE2_NO_UTF_CHECK, data, nullptr);
-        if (found == PCRE2_ERROR_NOMATCH) break;
-        if (found < 0) {
-            PCRE2_UCHAR message[128] = {};
-            pcre2_get_error_message(found, message, sizeof message);
-            return make_error(Code::internal, "pretokenizer_failed", "at byte %zu of the text: %s",
-                              start, reinterpret_cast<const char *>(message));
-        }
-        const size_t *range = pcre2_get_ovector_pointer(data);
-        if (range[1] == range[0]) { // an empty match cuts nothing
-            start = range[1] + next_utf8(text.substr(range[1])).length;
-            continue;
-        }
-        if (range[0] > done) out.push_back(text.substr(done, range[0] - done));
-        out.push_back(text.substr(range[0], range[1] - range[0]));
-        done = start = range[1];
-    }
+Status cut(const Pattern &pattern, std::string_view text, std::vector<std::string_view> &out) {
+    size_t done = 0;
+    RZ_TRY(pattern.each_match(text, [&](size_t begin, size_t end) {
+        if (begin > done) out.push_back(text.substr(done, begin - done));
+        out.push_back(text.substr(begin, end - begin));
+        done = end;
+    }));
     if (done < text.size()) out.push_back(text.substr(done));
     return {};
 }
@@ -206,9 +161,6 @@ Status cut(const pcre2_code *code, pcre2_match_data *data, std::string_view text
 
 Result<std::vector<std::string_view>> Pretokenizer::split(std::string_view text) const {
     std::vector<std::string_view> words, next;
-    const MatchData data(pcre2_match_data_create(1, nullptr));
-    if (!data)
-        return make_error(Code::out_of_memory, "out_of_memory", "no memory for a pattern match");
     while (!text.empty()) {
         std::vector<std::string_view> run;
         if (const size_t valid = valid_utf8_prefix(text); valid > 0) {
@@ -218,7 +170,7 @@ Result<std::vector<std::string_view>> Pretokenizer::split(std::string_view text)
         for (const Pattern &pattern : patterns_) {
             next.clear();
             for (const std::string_view word : run)
-                RZ_TRY(cut(pattern.code.get(), data.get(), word, next));
+                RZ_TRY(cut(pattern, word, next));
             std::swap(run, next);
         }
         words.insert(words.end(), run.begin(), run.end());

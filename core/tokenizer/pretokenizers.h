@@ -1,10 +1,8 @@
 // Cutting text into words before byte-pair merging: one row per tokenizer.ggml.pre name.
 #pragma once
 
-#include "core/common/result.h"
+#include "core/tokenizer/pattern.h"
 
-#include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -34,7 +32,6 @@ class Pretokenizer {
     Result<std::vector<std::string_view>> split(std::string_view text) const;
 
   private:
-    struct Pattern;
     Pretokenizer();
     std::vector<Pattern> patterns_;
 };

@@ -1,10 +1,8 @@
 // SentencePiece BPE ("llama"): merges by token score over characters, no word splitting, bytes for
 // characters without a token (Kudo and Richardson 2018; BPE as in Sennrich et al. 2016).
-//
-// SentencePiece writes a space as U+2581 inside tokens. Here both the token texts and the input
-// have it turned back into a space once, so that the merging loop works on the text itself.
 #include "core/tokenizer/kinds.h"
 #include "core/tokenizer/merge.h"
+#include "core/tokenizer/space_mark.h"
 #include "core/tokenizer/utf8.h"
 
 #include <algorithm>
@@ -16,40 +14,11 @@ namespace realizar {
 
 namespace {
 
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81"; // U+2581
-
-std::string spaces_unmarked(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    size_t begin = 0;
-    for (size_t mark; (mark = text.find(kSpaceMark, begin)) != text.npos;
-         begin = mark + kSpaceMark.size())
-        out.append(text, begin, mark - begin).push_back(' ');
-    return out.append(text, begin);
-}
-
 // A space inside a token after something else: then merges may cross word boundaries.
 bool spans_words(std::string_view piece) {
     for (size_t i = 1; i < piece.size(); ++i)
         if (piece[i] == ' ' && piece[i - 1] != ' ') return true;
     return false;
-}
-
-std::vector<std::string> make_pieces(const Vocabulary &vocabulary) {
-    std::vector<std::string> pieces;
-    pieces.reserve(vocabulary.tokens.size());
-    for (size_t i = 0; i < vocabulary.tokens.size(); ++i) {
-        const std::string &text = vocabulary.tokens[i];
-        switch (vocabulary.types[i]) {
-        case TokenType::control:
-        case TokenType::unknown: pieces.push_back(text); break;
-        case TokenType::byte:
-            pieces.emplace_back(1, static_cast<char>(byte_of_token(text).value_or(0)));
-            break;
-        default: pieces.push_back(spaces_unmarked(text)); break;
-        }
-    }
-    return pieces;
 }
 
 class SpmTokenizer final : public Tokenizer {
@@ -182,7 +151,7 @@ Status SpmTokenizer::append_symbol(std::string_view symbol, bool &after_unknown,
 } // namespace
 
 Result<std::shared_ptr<const Tokenizer>> create_spm(Vocabulary vocabulary) {
-    std::vector<std::string> pieces = make_pieces(vocabulary);
+    std::vector<std::string> pieces = unmarked_pieces(vocabulary);
     return std::shared_ptr<const Tokenizer>(
         std::make_shared<SpmTokenizer>(std::move(vocabulary), std::move(pieces)));
 }

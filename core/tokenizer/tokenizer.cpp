@@ -18,6 +18,8 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"llama", create_spm},
     {"gpt2", create_bpe},
+    {"bert", create_wordpiece},
+    {"t5", create_unigram},
 };
 
 // Texts of tokens that end a turn in some model family. Files often name only one of them as EOS.
@@ -84,7 +86,7 @@ std::vector<Token> find_end_tokens(const Vocabulary &vocabulary) {
 void fill_types(Vocabulary &vocabulary) {
     if (!vocabulary.types.empty()) return;
     vocabulary.types.assign(vocabulary.tokens.size(), TokenType::normal);
-    if (vocabulary.model == "llama")
+    if (vocabulary.model == "llama" || vocabulary.model == "t5")
         for (size_t i = 0; i < vocabulary.tokens.size(); ++i)
             if (byte_of_token(vocabulary.tokens[i])) vocabulary.types[i] = TokenType::byte;
     for (const auto &token :
@@ -115,7 +117,7 @@ Tokenizer::Tokenizer(Vocabulary vocabulary, std::vector<std::string> pieces)
       end_tokens_(find_end_tokens(vocabulary_)),
       all_atomic_(make_matcher(vocabulary_, pieces_, true)),
       user_defined_(make_matcher(vocabulary_, pieces_, false)),
-      takes_prefix_off_(vocabulary_.model == "llama" && vocabulary_.add_space_prefix) {}
+      takes_prefix_off_(vocabulary_.model != "gpt2" && vocabulary_.add_space_prefix) {}
 
 Tokenizer::~Tokenizer() = default;
 

@@ -1,8 +1,8 @@
 // Text to tokens and back.
 //
-// A Tokenizer is immutable and thread-safe after load. Kinds: SentencePiece BPE with byte fallback
-// ("llama" in GGUF) and byte-level BPE ("gpt2" in GGUF) with a pre-tokenizer pattern. A kind is one
-// row in tokenizer.cpp and one file.
+// A Tokenizer is immutable and thread-safe after load. Kinds, by their names in GGUF: "llama" is
+// SentencePiece BPE with byte fallback, "gpt2" byte-level BPE with a pre-tokenizer pattern, "t5"
+// SentencePiece unigram, "bert" WordPiece. A kind is one row in tokenizer.cpp and one file.
 #pragma once
 
 #include "core/common/result.h"
@@ -34,15 +34,17 @@ enum class TokenType : int32_t {
 
 // What a tokenizer is made of, independent of the file that it came from.
 struct Vocabulary {
-    std::string model; // "llama", "gpt2"
+    std::string model; // "llama", "gpt2", "t5", "bert"
     std::string pre;   // pre-tokenizer name, "gpt2" kind only; empty: default
     std::vector<std::string> tokens;
-    std::vector<float> scores;       // "llama": one per token
+    std::vector<float> scores;       // "llama", "t5": one per token
     std::vector<TokenType> types;    // one per token, or empty
     std::vector<std::string> merges; // "gpt2": "left right" by rank; a Tokenizer drops them
     std::optional<Token> bos, eos, eot, unk, pad;
     bool add_bos = false, add_eos = false;
-    bool add_space_prefix = true; // "llama"
+    bool add_space_prefix = true;     // all but "gpt2"
+    bool remove_extra_spaces = false; // "t5": one space for several, none at the ends
+    std::string charsmap;             // "t5": see charsmap.h; a Tokenizer drops it
     std::string chat_template;
     std::optional<Token> eom; // ends a message that is followed by a tool's answer
 };
@@ -82,7 +84,8 @@ class Tokenizer {
     // The text of a sequence, without the space that encode() adds at its start and, in the "llama"
     // kind, after atomic tokens that show: decode(encode(x), true) == x. Where control tokens do
     // not show, their place keeps that space. (U+2581 becomes a space in the "llama" kind, as
-    // encode() cannot tell the two apart.)
+    // encode() cannot tell the two apart. The "t5" and "bert" kinds normalise texts and have unknown
+    // tokens, so that not every text comes back.)
     std::string decode(std::span<const Token> tokens, bool special = false) const;
     // One step of decode(): `at_start` holds, between calls, whether a space at the beginning of
     // the next token is one that encode() added. The view lives as long as the tokenizer.

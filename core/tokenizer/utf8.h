@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace realizar {
@@ -46,6 +47,38 @@ inline size_t valid_utf8_prefix(std::string_view text) {
         end += unit.length;
     }
     return end;
+}
+
+// The code point of one whole character.
+inline char32_t code_of_utf8(std::string_view character) {
+    const auto lead = static_cast<uint8_t>(character[0]);
+    if (character.size() == 1) return lead;
+    char32_t code = lead & (0xFFu >> (character.size() + 1));
+    for (const char c : character.substr(1))
+        code = code << 6 | (static_cast<uint8_t>(c) & 0x3Fu);
+    return code;
+}
+
+// `code` is below 0x110000.
+inline void append_utf8(char32_t code, std::string &out) {
+    const auto tail = [&](unsigned shift) {
+        out.push_back(static_cast<char>(0x80 | (code >> shift & 0x3F)));
+    };
+    if (code < 0x80) {
+        out.push_back(static_cast<char>(code));
+    } else if (code < 0x800) {
+        out.push_back(static_cast<char>(0xC0 | code >> 6));
+        tail(0);
+    } else if (code < 0x10000) {
+        out.push_back(static_cast<char>(0xE0 | code >> 12));
+        tail(6);
+        tail(0);
+    } else {
+        out.push_back(static_cast<char>(0xF0 | code >> 18));
+        tail(12);
+        tail(6);
+        tail(0);
+    }
 }
 
 } // namespace realizar

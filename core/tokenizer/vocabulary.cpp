@@ -1,7 +1,9 @@
 #include "core/format/gguf.h"
+#include "core/tokenizer/charsmap.h"
 #include "core/tokenizer/kinds.h"
 #include "core/tokenizer/pretokenizers.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace realizar {
@@ -18,6 +20,7 @@ constexpr size_t kMaxSpecialBytes = size_t{1} << 20;
 struct SpecialId {
     const char *key;
     std::optional<Token> Vocabulary::*member;
+    bool bert_only = false;
 };
 
 constexpr SpecialId kSpecialIds[] = {
@@ -27,6 +30,10 @@ constexpr SpecialId kSpecialIds[] = {
     {"tokenizer.ggml.eom_token_id", &Vocabulary::eom},
     {"tokenizer.ggml.unknown_token_id", &Vocabulary::unk},
     {"tokenizer.ggml.padding_token_id", &Vocabulary::pad},
+    // Later rows count; the second is how files spell it.
+    {"tokenizer.ggml.cls_token_id", &Vocabulary::bos, true},
+    {"tokenizer.ggml.seperator_token_id", &Vocabulary::eos, true},
+    {"tokenizer.ggml.separator_token_id", &Vocabulary::eos, true},
 };
 
 Error bad_vocab_count(const char *key, size_t expected, size_t found) {
@@ -95,7 +102,7 @@ Result<std::vector<std::string>> read_strings(const GgufFile &file, const char *
 Status read_special_ids(const GgufFile &file, Vocabulary &vocabulary) {
     for (const SpecialId &id : kSpecialIds) {
         const GgufEntry *entry = file.find(id.key);
-        if (!entry) continue;
+        if (!entry || (id.bert_only && vocabulary.model != "bert")) continue;
         long long value = -1; // unsigned values above the range of long long are out of range too
         if (const auto *number = std::get_if<uint64_t>(&entry->value)) {
             if (*number < kMaxTokens) value = static_cast<long long>(*number);
@@ -116,6 +123,20 @@ Status read_special_ids(const GgufFile &file, Vocabulary &vocabulary) {
     return {};
 }
 
+// BERT's files name [CLS] and [SEP], which stand where others have BOS and EOS; all of its special
+// tokens have fixed texts.
+void default_bert_ids(Vocabulary &vocabulary) {
+    const auto fill = [&](std::optional<Token> &slot, std::string_view text) {
+        const auto found = std::ranges::find(vocabulary.tokens, text);
+        if (!slot && found != vocabulary.tokens.end())
+            slot = static_cast<Token>(found - vocabulary.tokens.begin());
+    };
+    fill(vocabulary.bos, "[CLS]");
+    fill(vocabulary.eos, "[SEP]");
+    fill(vocabulary.unk, "[UNK]");
+    fill(vocabulary.pad, "[PAD]");
+}
+
 // SentencePiece models without ids in the file: <unk>, <s> and </s> are the first three tokens.
 void default_spm_ids(Vocabulary &vocabulary) {
     const auto fill = [&](std::optional<Token> &slot, size_t id, std::string_view text) {
@@ -127,32 +148,49 @@ void default_spm_ids(Vocabulary &vocabulary) {
     fill(vocabulary.eos, 2, "</s>");
 }
 
+// What holds when the file does not say.
+struct KindDefaults {
+    const char *model;
+    bool add_bos, add_eos, add_space_prefix, remove_extra_spaces;
+};
+
+constexpr KindDefaults kKindDefaults[] = {
+    {"llama", true, false, true, false},
+    {"bert", true, true, true, false},
+    {"t5", false, true, true, true},
+    {"gpt2", false, false, false, false},
+};
+
 Status read_flags(const GgufFile &file, Vocabulary &vocabulary) {
-    const bool spm = vocabulary.model == "llama";
-    bool add_bos = spm;
+    // An unknown kind or name is reported by Tokenizer::create.
+    KindDefaults defaults = kKindDefaults[std::size(kKindDefaults) - 1];
+    for (const KindDefaults &row : kKindDefaults)
+        if (vocabulary.model == row.model) defaults = row;
     if (vocabulary.model == "gpt2") {
-        // An unknown name is reported by Tokenizer::create.
         const auto row = find_pretokenizer(vocabulary.pre);
-        add_bos = row.ok() && (*row)->add_bos;
+        defaults.add_bos = row.ok() && (*row)->add_bos;
     }
     RZ_ASSIGN(const auto bos, file.get_bool("tokenizer.ggml.add_bos_token"));
     RZ_ASSIGN(const auto eos, file.get_bool("tokenizer.ggml.add_eos_token"));
     RZ_ASSIGN(const auto prefix, file.get_bool("tokenizer.ggml.add_space_prefix"));
-    vocabulary.add_bos = bos.value_or(add_bos);
-    vocabulary.add_eos = eos.value_or(false);
-    vocabulary.add_space_prefix = prefix.value_or(spm);
+    RZ_ASSIGN(const auto extra, file.get_bool("tokenizer.ggml.remove_extra_whitespaces"));
+    vocabulary.add_bos = bos.value_or(defaults.add_bos);
+    vocabulary.add_eos = eos.value_or(defaults.add_eos);
+    vocabulary.add_space_prefix = prefix.value_or(defaults.add_space_prefix);
+    vocabulary.remove_extra_spaces = extra.value_or(defaults.remove_extra_spaces);
     return {};
 }
 
-// The normalisation table of unigram models begins with the size of its trie, 4 bytes.
-Status check_charsmap(const GgufFile &file) {
+// The normalisation table of unigram models.
+Status read_charsmap(const GgufFile &file, Vocabulary &vocabulary) {
     RZ_ASSIGN(const GgufArray *map, find_array(file, "tokenizer.ggml.precompiled_charsmap",
                                                {GgufType::u8, GgufType::i8}, "bytes"));
-    if (!map || map->count == 0 || map->count >= 4) return {};
-    return make_error(Code::malformed, "bad_vocab",
-                      "tokenizer.ggml.precompiled_charsmap: expected 0 or at least 4 bytes, found "
-                      "%llu",
-                      static_cast<unsigned long long>(map->count));
+    if (!map) return {};
+    RZ_ASSIGN([[maybe_unused]] const Charsmap checked, Charsmap::create(map->bytes));
+    if (vocabulary.model == "t5")
+        vocabulary.charsmap.assign(reinterpret_cast<const char *>(map->bytes.data()),
+                                   map->bytes.size());
+    return {};
 }
 
 } // namespace
@@ -176,8 +214,8 @@ Status check_vocabulary(const Vocabulary &vocabulary) {
     const size_t count = vocabulary.tokens.size();
     if (!vocabulary.types.empty() && vocabulary.types.size() != count)
         return bad_vocab_count("tokenizer.ggml.token_type", count, vocabulary.types.size());
-    if ((vocabulary.model == "llama" || !vocabulary.scores.empty()) &&
-        vocabulary.scores.size() != count)
+    const bool needs_scores = vocabulary.model == "llama" || vocabulary.model == "t5";
+    if ((needs_scores || !vocabulary.scores.empty()) && vocabulary.scores.size() != count)
         return bad_vocab_count("tokenizer.ggml.scores", count, vocabulary.scores.size());
     for (size_t i = 0; i < vocabulary.scores.size(); ++i)
         if (!std::isfinite(vocabulary.scores[i]))
@@ -213,10 +251,11 @@ Result<Vocabulary> vocabulary_from_gguf(const GgufFile &file) {
     for (uint64_t i = 0; types && i < types->count; ++i)
         vocabulary.types.push_back(static_cast<TokenType>(types->integer(i)));
 
-    RZ_TRY(check_charsmap(file));
+    RZ_TRY(read_charsmap(file, vocabulary));
     RZ_TRY(check_token_count(vocabulary));
     RZ_TRY(read_special_ids(file, vocabulary));
     if (vocabulary.model == "llama") default_spm_ids(vocabulary);
+    if (vocabulary.model == "bert") default_bert_ids(vocabulary);
     RZ_TRY(read_flags(file, vocabulary));
     RZ_ASSIGN(const auto chat_template, file.get_string("tokenizer.chat_template"));
     vocabulary.chat_template = chat_template.value_or("");

@@ -69,6 +69,8 @@ TEST_P(PublishedVocabulary, EveryLine) {
     for (size_t i = 0; i < texts.size(); ++i) {
         EXPECT_EQ(test::encode(*tokenizer, texts[i], {.add_special = false}), ids[i])
             << "text " << i << ": " << printable(texts[i]);
+        // WordPiece takes case, accents and spaces off.
+        if (tokenizer->vocabulary().model == "bert") continue;
         EXPECT_EQ(tokenizer->decode(ids[i]), texts[i]) << "text " << i;
     }
 }
@@ -78,6 +80,7 @@ TEST_P(PublishedVocabulary, RandomTextsComeBack) {
     RZ_REQUIRE_SHARED(path, name);
     const auto tokenizer = open_tokenizer(path);
     ASSERT_TRUE(tokenizer);
+    if (tokenizer->vocabulary().model == "bert") GTEST_SKIP() << "WordPiece is not lossless";
     std::mt19937_64 random(7);
     for (int round = 0; round < 300; ++round) {
         const std::string text = test::random_text(random, 1 + random() % 40, false);
@@ -87,7 +90,9 @@ TEST_P(PublishedVocabulary, RandomTextsComeBack) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PublishedVocabulary,
-                         testing::Values("llama-spm", "phi-3", "gpt-2", "deepseek-coder"), name_of);
+                         testing::Values("llama-spm", "phi-3", "gpt-2", "deepseek-coder",
+                                         "bert-bge"),
+                         name_of);
 
 class StoryModel : public testing::TestWithParam<const char *> {};
 
