@@ -41,6 +41,25 @@ struct AttentionInputs {
     TensorId lengths = kNoTensor;   // I32 [S]
 };
 
+struct RouteParams {
+    bool sigmoid = false; // else softmax
+    uint32_t k = 1;
+    uint32_t groups = 1, groups_used = 1, group_top = 1;
+    bool normalise = false;
+    float scale = 1.0f;
+};
+
+// Where the rows of a recurrent layer belong.
+struct RowPlaces {
+    TensorId positions = kNoTensor; // I32 [T]
+    TensorId sequences = kNoTensor; // I32 [T]
+};
+
+// Operands of SSM_SCAN; d may be absent.
+struct ScanInputs {
+    TensorId x, dt, a, b, c, d = kNoTensor;
+};
+
 enum class UnaryKind : uint32_t {
     silu = RZ_UNARY_SILU,
     gelu = RZ_UNARY_GELU,
@@ -88,6 +107,17 @@ class GraphBuilder {
     };
     TopK top_k(TensorId x, uint32_t k);
     TensorId copy(TensorId x, DType dtype);
+    TensorId clamp(TensorId x, float low, float high);
+    TensorId concat(TensorId a, TensorId b);
+    struct Routes {
+        TensorId weights, experts;
+    };
+    Routes route(TensorId logits, TensorId bias, const RouteParams &params);
+    TensorId expert_matmul(TensorId weight, TensorId x, TensorId experts, TensorId bias);
+    TensorId weighted_sum(TensorId x, TensorId weights);
+    TensorId ssm_conv(TensorId state, TensorId x, TensorId weight, TensorId bias,
+                      const RowPlaces &rows);
+    TensorId ssm_scan(TensorId state, const ScanInputs &inputs, const RowPlaces &rows);
 
     // Any op by number, for tests and generated graphs: checks and infers like the methods above.
     // Returns the first output; further outputs have the following indices.
@@ -110,6 +140,7 @@ class GraphBuilder {
     TensorId op(uint32_t op, std::initializer_list<TensorId> inputs);
     template <class T>
     TensorId op(uint32_t op, std::initializer_list<TensorId> inputs, T attributes);
+    TensorId second_result(TensorId first) const;
     bool usable(TensorId id, const char *what);
     template <class... Args>
     TensorId fail(const char *format, Args... args);

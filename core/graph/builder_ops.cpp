@@ -115,4 +115,51 @@ TensorId GraphBuilder::copy(TensorId x, DType dtype) {
     return id;
 }
 
+TensorId GraphBuilder::clamp(TensorId x, float low, float high) {
+    rz_attr_clamp attr{};
+    attr.low = low;
+    attr.high = high;
+    return op(RZ_OP_CLAMP, {x}, attr);
+}
+
+TensorId GraphBuilder::concat(TensorId a, TensorId b) { return op(RZ_OP_CONCAT, {a, b}); }
+
+GraphBuilder::Routes GraphBuilder::route(TensorId logits, TensorId bias,
+                                         const RouteParams &params) {
+    rz_attr_route attr{};
+    attr.gating = params.sigmoid ? RZ_GATING_SIGMOID : RZ_GATING_SOFTMAX;
+    attr.k = params.k;
+    attr.groups = params.groups;
+    attr.groups_used = params.groups_used;
+    attr.group_top = params.group_top;
+    attr.normalise = params.normalise ? 1 : 0;
+    attr.scale = params.scale;
+    const TensorId weights = op(RZ_OP_ROUTE, {logits, bias}, attr);
+    return {weights, weights == kNoTensor ? kNoTensor : weights + 1};
+}
+
+TensorId GraphBuilder::expert_matmul(TensorId weight, TensorId x, TensorId experts, TensorId bias) {
+    return op(RZ_OP_EXPERT_MATMUL, {weight, x, experts, bias});
+}
+
+TensorId GraphBuilder::weighted_sum(TensorId x, TensorId weights) {
+    return op(RZ_OP_WEIGHTED_SUM, {x, weights});
+}
+
+// The state is the first result; what follows it is the newest tensor.
+TensorId GraphBuilder::second_result(TensorId first) const {
+    return first == kNoTensor ? kNoTensor : static_cast<TensorId>(graph_.tensors_.size() - 1);
+}
+
+TensorId GraphBuilder::ssm_conv(TensorId state, TensorId x, TensorId weight, TensorId bias,
+                                const RowPlaces &rows) {
+    return second_result(
+        op(RZ_OP_SSM_CONV, {state, x, weight, rows.positions, rows.sequences, bias}));
+}
+
+TensorId GraphBuilder::ssm_scan(TensorId state, const ScanInputs &inputs, const RowPlaces &rows) {
+    return second_result(op(RZ_OP_SSM_SCAN, {state, inputs.x, inputs.dt, inputs.a, inputs.b,
+                                             inputs.c, rows.positions, rows.sequences, inputs.d}));
+}
+
 } // namespace realizar

@@ -14,7 +14,7 @@ struct InferredOutput {
     uint64_t dtypes; // RZ_DTYPE_BIT mask of what the output may be instead (COPY: the node chooses)
     uint32_t rank;
     int64_t dims[RZ_MAX_RANK];
-    bool aliases_input0; // KV_WRITE: the output is input 0 itself
+    bool aliases_input0; // the output is input 0 itself, a STATE
 };
 
 // Operands are pointers into the graph's tensors, nullptr for an absent optional input.

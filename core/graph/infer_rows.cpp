@@ -104,6 +104,32 @@ Inferred infer_top_k(const OpCall &call) {
     return std::vector{make_output(RZ_DTYPE_F32, out), make_output(RZ_DTYPE_I32, out)};
 }
 
+Inferred infer_clamp(const OpCall &call) {
+    const auto attr = call.attributes<rz_attr_clamp>();
+    RZ_TRY(call.expect_finite("low", attr.low));
+    RZ_TRY(call.expect_finite("high", attr.high));
+    if (attr.low > attr.high)
+        return call.bad_attribute("low", "at most high " + std::to_string(attr.high),
+                                  std::to_string(attr.low));
+    return like_x(call);
+}
+
+Inferred infer_concat(const OpCall &call) {
+    RZ_TRY(call.expect_f32(0));
+    RZ_TRY(call.expect_f32(1));
+    Shape a = call.shape(0);
+    const Shape b = call.shape(1);
+    if (a.rank < 2) return call.bad_operand(0, "rank 2 or more");
+    bool fits = a.rank == b.rank && a.dims[0] == b.dims[0];
+    for (uint32_t d = 1; fits && d + 1 < a.rank; ++d)
+        fits = b.dims[d] == a.dims[d] || b.dims[d] == 1;
+    if (!fits)
+        return call.bad_operand(1, "the outer dimensions of a " + a.text() +
+                                       ", or 1 behind the first");
+    a.dims[a.rank - 1] += b.inner();
+    return std::vector{make_output(RZ_DTYPE_F32, a)};
+}
+
 Inferred infer_copy(const OpCall &call) {
     if ((RZ_DTYPE_BIT(call.in(0).dtype) & kCopyable) == 0)
         return call.bad_operand(0, "F32, F16 or BF16");

@@ -19,7 +19,7 @@ struct OpRow {
     uint32_t output_count;
     uint64_t attribute_size; // of the struct of ABI 0.1; 0: none
     Inferred (*infer)(const OpCall &call);
-    const char *operands[8]; // names, for messages
+    const char *operands[9]; // names, for messages
 };
 
 // nullptr for an unknown op.
@@ -82,5 +82,12 @@ Inferred infer_softmax(const OpCall &call);
 Inferred infer_argmax(const OpCall &call);
 Inferred infer_top_k(const OpCall &call);
 Inferred infer_copy(const OpCall &call);
+Inferred infer_clamp(const OpCall &call);
+Inferred infer_concat(const OpCall &call);
+Inferred infer_route(const OpCall &call);
+Inferred infer_expert_matmul(const OpCall &call);
+Inferred infer_weighted_sum(const OpCall &call);
+Inferred infer_ssm_conv(const OpCall &call);
+Inferred infer_ssm_scan(const OpCall &call);
 
 } // namespace realizar

@@ -61,6 +61,27 @@ void ref_scale(RefCall &call) {
     map_rows(call, [&](double x) { return x * attr.scale + attr.bias; });
 }
 
+void ref_clamp(RefCall &call) {
+    const auto attr = call.attributes<rz_attr_clamp>();
+    map_rows(call, [&](double x) { return std::clamp<double>(x, attr.low, attr.high); });
+}
+
+void ref_concat(RefCall &call) {
+    const RefTensor &a = call.in(0), &b = call.in(1);
+    std::vector<double> scratch, result;
+    for (int64_t r = 0; r < a.rows(); ++r) {
+        // The row of b at the same outer indices; those of dimensions of size 1 stay 0.
+        int64_t rest = r, row_b = 0, step = 1;
+        for (uint32_t d = a.rank() - 1; d-- > 0; rest /= a.dim(d), step *= b.dim(d))
+            row_b += std::min(rest % a.dim(d), b.dim(d) - 1) * step;
+        const std::span<const double> left = a.row(r, scratch);
+        result.assign(left.begin(), left.end());
+        const std::span<const double> right = b.row(row_b, scratch);
+        result.insert(result.end(), right.begin(), right.end());
+        call.out().set_row(r, result);
+    }
+}
+
 void ref_unary(RefCall &call) {
     const auto attr = call.attributes<rz_attr_unary>();
     map_rows(call, [&](double x) { return apply_unary(attr.kind, x); });

@@ -28,6 +28,13 @@ constexpr Row kOps[] = {
     {RZ_OP_ARGMAX, ref_argmax},
     {RZ_OP_TOP_K, ref_top_k},
     {RZ_OP_COPY, ref_copy},
+    {RZ_OP_CLAMP, ref_clamp},
+    {RZ_OP_CONCAT, ref_concat},
+    {RZ_OP_ROUTE, ref_route},
+    {RZ_OP_EXPERT_MATMUL, ref_expert_matmul},
+    {RZ_OP_WEIGHTED_SUM, ref_weighted_sum},
+    {RZ_OP_SSM_CONV, ref_ssm_conv},
+    {RZ_OP_SSM_SCAN, ref_ssm_scan},
 };
 static_assert(std::size(kOps) == RZ_OP_COUNT - 1, "every op of backend.h has its reference");
 

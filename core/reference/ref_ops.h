@@ -47,5 +47,12 @@ void ref_softmax(RefCall &call);
 void ref_argmax(RefCall &call);
 void ref_top_k(RefCall &call);
 void ref_copy(RefCall &call);
+void ref_clamp(RefCall &call);
+void ref_concat(RefCall &call);
+void ref_route(RefCall &call);
+void ref_expert_matmul(RefCall &call);
+void ref_weighted_sum(RefCall &call);
+void ref_ssm_conv(RefCall &call);
+void ref_ssm_scan(RefCall &call);
 
 } // namespace realizar

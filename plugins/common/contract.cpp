@@ -38,8 +38,10 @@ std::string describe(const Region &region, const Node &node) {
 }
 
 // The checks that all operators share.
-void check_common(const Contract &op, const Region &region, const Node &node, Verdict &v) {
+void check_common(const Contract &op, uint64_t types, const Region &region, const Node &node,
+                  Verdict &v) {
     v.support(node.version == 1, "version 1 of the operator");
+    v.support(types != 0, "an operator that this backend computes");
     v.require(node.inputs.size() >= op.min_inputs && node.inputs.size() <= op.max_inputs &&
                   node.outputs.size() == op.outputs,
               "another number of operands");
@@ -58,7 +60,7 @@ void check_common(const Contract &op, const Region &region, const Node &node, Ve
         v.support((head[1] & 0xffffu) == 0, "attributes without unknown required flags");
     }
     if (!v.ok()) return;
-    v.support(has_type(op.dtypes, region.input(node, op.typed_input).dtype),
+    v.support(has_type(types, region.input(node, op.typed_input).dtype),
               "a type that this backend computes");
     for (const uint32_t i : node.outputs) {
         const Tensor &t = region.tensors[i];
@@ -75,16 +77,16 @@ const Contract *find_contract(uint32_t op) {
     return nullptr;
 }
 
-rz_code check_node(const Region &region, uint32_t index, ExtraCheck extra, rz_error *err) {
+rz_code check_node(const Region &region, uint32_t index, const Coverage &coverage, rz_error *err) {
     const Node &node = region.nodes[index];
     const Contract *op = find_contract(node.op);
     if (!op)
         return fail(err, RZ_UNSUPPORTED, index, "node %u: operator %u is not known", index,
                     node.op);
     Verdict verdict;
-    check_common(*op, region, node, verdict);
+    check_common(*op, coverage.types(*op), region, node, verdict);
     if (verdict.ok()) op->check(region, node, verdict);
-    if (verdict.ok() && extra) extra(region, node, verdict);
+    if (verdict.ok()) coverage.check(region, node, verdict);
     if (verdict.ok()) return RZ_OK;
     return fail(err, verdict.code(), index, "node %u (%s): expected %s, found %s", index, op->name,
                 verdict.expected(), describe(region, node).c_str());

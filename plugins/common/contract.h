@@ -46,11 +46,17 @@ struct Contract {
 std::span<const Contract> contracts();
 const Contract *find_contract(uint32_t op); // nullptr for an unknown one
 
-// A backend's own objections, after the contract's.
-using ExtraCheck = void (*)(const Region &region, const Node &node, Verdict &verdict);
+// What one backend computes of the contracts.
+struct Coverage {
+    // The types of the typed operand that it has for this operator, within the contract's; 0: the
+    // operator is not there.
+    uint64_t (*types)(const Contract &op);
+    // Its own objections to a node, after the contract's.
+    void (*check)(const Region &region, const Node &node, Verdict &verdict);
+};
 
 // RZ_OK, RZ_UNSUPPORTED or RZ_INVALID_ARGUMENT with a sentence about node `index`.
-rz_code check_node(const Region &region, uint32_t index, ExtraCheck extra, rz_error *err);
+rz_code check_node(const Region &region, uint32_t index, const Coverage &coverage, rz_error *err);
 
 // The attribute struct of a checked node.
 template <class T>

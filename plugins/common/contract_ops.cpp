@@ -1,12 +1,9 @@
 // One check per operator of backend.h, section 5, and the table of all.
-#include "plugins/common/contract.h"
+#include "plugins/common/contract_layers.h"
 
 namespace realizar::plugin {
 
 namespace {
-
-bool is_f32(const Tensor &t) { return t.dtype == RZ_DTYPE_F32; }
-bool is_int(const Tensor &t) { return t.dtype == RZ_DTYPE_I32; }
 
 void check_get_rows(const Region &region, const Node &node, Verdict &v) {
     const Tensor &table = region.input(node, 0), &ids = region.input(node, 1);
@@ -155,6 +152,23 @@ void check_copy(const Region &region, const Node &node, Verdict &v) {
     v.require(same_shape(region.input(node, 0), y), "an output with the shape of x");
 }
 
+void check_clamp(const Region &region, const Node &node, Verdict &v) {
+    check_like(region, node, v);
+    const auto a = attributes_of<rz_attr_clamp>(node);
+    v.require(a.low <= a.high, "low at most high");
+}
+
+void check_concat(const Region &region, const Node &node, Verdict &v) {
+    const Tensor &a = region.input(node, 0), &b = region.input(node, 1);
+    const Tensor &y = region.output(node, 0);
+    v.support(is_f32(b) && is_f32(y), "F32 operands");
+    bool shapes = a.rank >= 2 && a.rank == b.rank && a.rank == y.rank && same_dim(a, 0, b, 0) &&
+                  same_dim(a, 0, y, 0) && y.inner() == a.inner() + b.inner();
+    for (uint32_t d = 1; shapes && d + 1 < a.rank; ++d)
+        shapes = (b.dims[d] == a.dims[d] || b.dims[d] == 1) && y.dims[d] == a.dims[d];
+    v.require(shapes, "a [..., A], b [..., B] -> [..., A + B]");
+}
+
 constexpr size_t kScaleSize = sizeof(rz_attr_scale), kNormSize = sizeof(rz_attr_norm),
                  kUnarySize = sizeof(rz_attr_unary);
 
@@ -176,6 +190,13 @@ constexpr Contract kContracts[] = {
     {RZ_OP_ARGMAX, "ARGMAX", 1, 1, 1, 0, kFloat32, 0, check_argmax},
     {RZ_OP_TOP_K, "TOP_K", 1, 1, 2, 0, kFloat32, sizeof(rz_attr_top_k), check_top_k},
     {RZ_OP_COPY, "COPY", 1, 1, 1, 0, kFloats, 0, check_copy},
+    {RZ_OP_CLAMP, "CLAMP", 1, 1, 1, 0, kFloat32, sizeof(rz_attr_clamp), check_clamp},
+    {RZ_OP_CONCAT, "CONCAT", 2, 2, 1, 0, kFloat32, 0, check_concat},
+    {RZ_OP_ROUTE, "ROUTE", 1, 2, 2, 0, kFloat32, sizeof(rz_attr_route), check_route},
+    {RZ_OP_EXPERT_MATMUL, "EXPERT_MATMUL", 2, 4, 1, 0, kWeights, 0, check_expert_matmul},
+    {RZ_OP_WEIGHTED_SUM, "WEIGHTED_SUM", 2, 2, 1, 0, kFloat32, 0, check_weighted_sum},
+    {RZ_OP_SSM_CONV, "SSM_CONV", 5, 6, 2, 0, kFloat32, 0, check_ssm_conv},
+    {RZ_OP_SSM_SCAN, "SSM_SCAN", 8, 9, 2, 0, kFloat32, 0, check_ssm_scan},
 };
 
 } // namespace

@@ -2,29 +2,35 @@
 
 namespace realizar::plugin {
 
-rz_code list_capabilities(rz_capability *rows, uint32_t stride, uint32_t *count, rz_error *err) {
-    const auto ops = contracts();
-    for (uint32_t i = 0; rows && i < *count && i < ops.size(); ++i) {
+rz_code list_capabilities(const Coverage &coverage, rz_capability *rows, uint32_t stride,
+                          uint32_t *count, rz_error *err) {
+    uint32_t found = 0;
+    for (const Contract &op : contracts()) {
+        const uint64_t types = coverage.types(op);
+        if (types == 0) continue;
+        const uint32_t index = found++;
+        if (!rows || index >= *count) continue;
         auto *row = reinterpret_cast<rz_capability *>(reinterpret_cast<std::byte *>(rows) +
-                                                      size_t{stride} * i);
+                                                      size_t{stride} * index);
         const rz_code code = check_struct(row, sizeof(rz_capability), 0xffff, "rz_capability", err);
         if (code != RZ_OK) return code;
         rz_capability value = {};
-        value.op = ops[i].op;
+        value.op = op.op;
         value.version = 1;
-        value.dtypes = ops[i].dtypes;
+        value.dtypes = types;
         fill_struct(row, value);
     }
-    *count = static_cast<uint32_t>(ops.size());
+    *count = found;
     return RZ_OK;
 }
 
-rz_code classify_nodes(const rz_graph *graph, uint8_t *states, ExtraCheck extra, rz_error *err) {
+rz_code classify_nodes(const Coverage &coverage, const rz_graph *graph, uint8_t *states,
+                       rz_error *err) {
     Region region;
     rz_code code = read_region(graph, region, err);
     for (uint32_t i = 0; code == RZ_OK && i < region.nodes.size(); ++i) {
-        const rz_code verdict = check_node(region, i, extra, nullptr);
-        if (verdict == RZ_INVALID_ARGUMENT) code = check_node(region, i, extra, err);
+        const rz_code verdict = check_node(region, i, coverage, nullptr);
+        if (verdict == RZ_INVALID_ARGUMENT) code = check_node(region, i, coverage, err);
         states[i] = verdict == RZ_OK ? RZ_NODE_YES : RZ_NODE_NO;
     }
     return code;

@@ -105,6 +105,38 @@ std::vector<Operand> attention_with(size_t i, const Operand &operand) {
     return inputs;
 }
 
+Blob clamp(float low, float high) {
+    rz_attr_clamp attr{};
+    attr.low = low;
+    attr.high = high;
+    return blob(attr);
+}
+
+// Groups of `experts` / 3, of which two may be used.
+Blob route(uint32_t experts, uint32_t k, void (*change)(rz_attr_route &) = nullptr) {
+    rz_attr_route attr{};
+    attr.gating = RZ_GATING_SOFTMAX;
+    attr.k = k;
+    attr.groups = experts / 4;
+    attr.groups_used = 2;
+    attr.group_top = 2;
+    attr.scale = 1;
+    if (change != nullptr) change(attr);
+    return blob(attr);
+}
+
+std::vector<Operand> scan_inputs() {
+    return {state(F32, {2, 6, 3, 5}), {F32, {T, 6, 3}}, {F32, {T, 6}}, {F32, {6, 5}},
+            {F32, {T, 2, 5}},         {F32, {T, 2, 5}}, {I32, {T}},    {I32, {T}}};
+}
+
+std::vector<Operand> scan_with(size_t i, const Operand &operand, const Operand &skip = kAbsent) {
+    std::vector<Operand> inputs = scan_inputs();
+    inputs[i] = operand;
+    inputs.push_back(skip);
+    return inputs;
+}
+
 struct Call {
     uint32_t op;
     std::vector<Operand> inputs;
@@ -172,6 +204,34 @@ TEST(Infer, AcceptsWhatTheContractsAllow) {
         {"argmax", {RZ_OP_ARGMAX, {{F32, {T, 7}}}, {}}, {{I32, {T}}}},
         {"top_k", {RZ_OP_TOP_K, {{F32, {T, 7}}}, top_k(7)}, {{F32, {T, 7}}, {I32, {T, 7}}}},
         {"copy", {RZ_OP_COPY, {{BF16, {T, 7}}}, {}}, {{BF16, {T, 7}}}},
+        {"clamp", {RZ_OP_CLAMP, {{F32, {T, 7}}}, clamp(-1, 1)}, {{F32, {T, 7}}}},
+        {"concat", {RZ_OP_CONCAT, {{F32, {T, 3, 7}}, {F32, {T, 1, 2}}}, {}}, {{F32, {T, 3, 9}}}},
+        {"route",
+         {RZ_OP_ROUTE, {{F32, {T, 12}}, {F32, {12}}}, route(12, 4)},
+         {{F32, {T, 4}}, {I32, {T, 4}}}},
+        {"expert_matmul, one row for all",
+         {RZ_OP_EXPERT_MATMUL, {{Q8, {6, 5, 32}}, {F32, {T, 1, 32}}, {I32, {T, 2}}}, {}},
+         {{F32, {T, 2, 5}}}},
+        {"expert_matmul, own rows and bias",
+         {RZ_OP_EXPERT_MATMUL,
+          {{F16, {6, 5, 7}}, {F32, {T, 2, 7}}, {I32, {T, 2}}, {F32, {6, 5}}},
+          {}},
+         {{F32, {T, 2, 5}}}},
+        {"expert_matmul, each its own",
+         {RZ_OP_EXPERT_MATMUL, {{F16, {6, 5, 7}}, {F32, {T, 6, 7}}}, {}},
+         {{F32, {T, 6, 5}}}},
+        {"weighted_sum",
+         {RZ_OP_WEIGHTED_SUM, {{F32, {T, 3, 7}}, {F32, {T, 3}}}, {}},
+         {{F32, {T, 7}}}},
+        {"ssm_conv",
+         {RZ_OP_SSM_CONV,
+          {state(F32, {2, 3, 6}), {F32, {T, 6}}, {F32, {6, 4}}, {I32, {T}}, {I32, {T}}, {F32, {6}}},
+          {}},
+         {{F32, {2, 3, 6}}, {F32, {T, 6}}}},
+        {"ssm_scan", {RZ_OP_SSM_SCAN, scan_inputs(), {}}, {{F32, {2, 6, 3, 5}}, {F32, {T, 6, 3}}}},
+        {"ssm_scan, one rate per head, with skip",
+         {RZ_OP_SSM_SCAN, scan_with(3, {F32, {6, 1}}, {F32, {6}}), {}},
+         {{F32, {2, 6, 3, 5}}, {F32, {T, 6, 3}}}},
     };
     bool seen[RZ_OP_COUNT] = {};
     for (const GoodCase &c : cases) {
@@ -300,6 +360,68 @@ TEST(Infer, ChecksEveryOperandOfAttention) {
     expect_errors(cases);
 }
 
+TEST(Infer, RefusesBadExperts) {
+    const Operand logits{F32, {T, 12}}, w{F16, {6, 5, 7}}, x{F32, {T, 2, 7}}, ids{I32, {T, 2}};
+    const BadCase cases[] = {
+        {{RZ_OP_CLAMP, {{F32, {T}}}, clamp(2, 1)}, "CLAMP attribute low: expected at most high"},
+        {{RZ_OP_CLAMP, {{F32, {T}}}, clamp(-INFINITY, 1)}, "CLAMP attribute low"},
+        {{RZ_OP_CONCAT, {{F32, {T}}, {F32, {T}}}, {}}, "CONCAT a 'p': expected rank 2"},
+        {{RZ_OP_CONCAT, {{F32, {T, 3, 7}}, {F32, {T, 2, 7}}}, {}}, "CONCAT b 'q'"},
+        {{RZ_OP_CONCAT, {{F32, {T, 3, 7}}, {F32, {1, 3, 7}}}, {}}, "CONCAT b 'q'"},
+        {{RZ_OP_CONCAT, {{F32, {T, 7}}, {F16, {T, 7}}}, {}}, "CONCAT b 'q': expected F32"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 0)}, "ROUTE attribute k: expected 1 to 8, found 0"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 9)}, "ROUTE attribute k"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.groups = 5; })},
+         "ROUTE attribute groups: expected a divisor of 12"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.groups = 0; })}, "attribute groups"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.groups_used = 4; })},
+         "attribute groups_used"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.group_top = 5; })},
+         "attribute group_top"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.normalise = 2; })},
+         "attribute normalise"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.scale = INFINITY; })},
+         "attribute scale"},
+        {{RZ_OP_ROUTE, {logits}, route(12, 4, [](auto &a) { a.gating = 3; })},
+         "attribute gating",
+         Code::unsupported},
+        {{RZ_OP_ROUTE, {logits, {F32, {11}}}, route(12, 4)}, "ROUTE bias 'q'"},
+        {{RZ_OP_EXPERT_MATMUL, {{F16, {5, 7}}, x, ids}, {}}, "EXPERT_MATMUL weight 'p'"},
+        {{RZ_OP_EXPERT_MATMUL, {{F16, {6, 5, 8}}, x, ids}, {}}, "expected K = 7"},
+        {{RZ_OP_EXPERT_MATMUL, {w, {F32, {T, 3, 7}}, ids}, {}}, "EXPERT_MATMUL x 'q'"},
+        {{RZ_OP_EXPERT_MATMUL, {w, x}, {}}, "expected one row or 6 rows per token"},
+        {{RZ_OP_EXPERT_MATMUL, {w, x, {F32, {T, 2}}}, {}}, "EXPERT_MATMUL experts 'r'"},
+        {{RZ_OP_EXPERT_MATMUL, {w, x, ids, {F32, {5, 6}}}, {}}, "EXPERT_MATMUL bias 's'"},
+        {{RZ_OP_WEIGHTED_SUM, {x, {F32, {T, 3}}}, {}}, "WEIGHTED_SUM weights 'q'"},
+    };
+    expect_errors(cases);
+}
+
+TEST(Infer, RefusesBadRecurrences) {
+    const Operand places{I32, {T}}, x{F32, {T, 6}}, w{F32, {6, 4}}, s = state(F32, {2, 3, 6});
+    const BadCase cases[] = {
+        {{RZ_OP_SSM_CONV, {{F32, {2, 3, 6}}, x, w, places, places}, {}},
+         "SSM_CONV state 'p': expected a STATE F32 [S, C-1, D]"},
+        {{RZ_OP_SSM_CONV, {state(F16, {2, 3, 6}), x, w, places, places}, {}}, "expected a STATE"},
+        {{RZ_OP_SSM_CONV, {s, {F32, {T, 5}}, w, places, places}, {}}, "SSM_CONV x 'q'"},
+        {{RZ_OP_SSM_CONV, {s, x, {F32, {6, 3}}, places, places}, {}}, "SSM_CONV weight 'r'"},
+        {{RZ_OP_SSM_CONV, {s, x, w, {I32, {7}}, places}, {}}, "SSM_CONV positions 's'"},
+        {{RZ_OP_SSM_CONV, {s, x, w, places, {F32, {T}}}, {}}, "SSM_CONV sequences 't'"},
+        {{RZ_OP_SSM_CONV, {s, x, w, places, places, {F32, {5}}}, {}}, "SSM_CONV bias 'u'"},
+        {{RZ_OP_SSM_SCAN, scan_with(0, state(F32, {2, 6, 5})), {}}, "SSM_SCAN state 'p'"},
+        {{RZ_OP_SSM_SCAN, scan_with(1, {F32, {T, 3, 6}}), {}}, "SSM_SCAN x 'q'"},
+        {{RZ_OP_SSM_SCAN, scan_with(2, {F32, {T, 3}}), {}}, "SSM_SCAN dt 'r'"},
+        {{RZ_OP_SSM_SCAN, scan_with(3, {F32, {6, 2}}), {}}, "SSM_SCAN a 's'"},
+        {{RZ_OP_SSM_SCAN, scan_with(3, {I32, {6, 1}}), {}}, "SSM_SCAN a 's': expected F32"},
+        {{RZ_OP_SSM_SCAN, scan_with(4, {F32, {T, 4, 5}}), {}},
+         "SSM_SCAN b 't': expected groups that divide the 6 heads"},
+        {{RZ_OP_SSM_SCAN, scan_with(5, {F32, {T, 3, 5}}), {}}, "SSM_SCAN c 'u'"},
+        {{RZ_OP_SSM_SCAN, scan_with(7, {I32, {8}}), {}}, "SSM_SCAN sequences 'w'"},
+        {{RZ_OP_SSM_SCAN, scan_with(7, places, {F32, {5}}), {}}, "SSM_SCAN d 'x'"},
+    };
+    expect_errors(cases);
+}
+
 TEST(Infer, RefusesWhatItDoesNotKnow) {
     rz_attr_scale flagged{};
     flagged.struct_size = sizeof flagged;
@@ -307,7 +429,7 @@ TEST(Infer, RefusesWhatItDoesNotKnow) {
     Blob required(sizeof flagged);
     std::memcpy(required.data(), &flagged, sizeof flagged);
     const BadCase cases[] = {
-        {{RZ_OP_COUNT, {{F32, {7}}}, {}}, "expected an op of 1..16, found 17", Code::unsupported},
+        {{RZ_OP_COUNT, {{F32, {7}}}, {}}, "expected an op of 1..23, found 24", Code::unsupported},
         {{0, {}, {}}, "found 0", Code::unsupported},
         {{RZ_OP_ADD, {{F32, {7}}, {F32, {7}}}, {}, 2},
          "ADD: expected version 1, found 2",

@@ -7,6 +7,18 @@
 namespace realizar::ctk {
 namespace {
 
+TensorId recurrent_node(GraphBuilder &b, uint32_t op, DType dtype, const RowPlaces &rows) {
+    constexpr int64_t kSequences = 2, kHeads = 32, kSize = 5;
+    const auto x = [&](const char *name, Shape shape) { return b.input(name, DType::F32, shape); };
+    if (op == RZ_OP_SSM_CONV)
+        return b.ssm_conv(b.state("state", dtype, {kSequences, 3, kHeads}, 2), x("x", {2, kHeads}),
+                          x("weight", {kHeads, 4}), kNoTensor, rows);
+    return b.ssm_scan(b.state("state", dtype, {kSequences, kHeads, 1, kSize}, 2),
+                      {x("x", {2, kHeads, 1}), x("dt", {2, kHeads}), x("a", {kHeads, kSize}),
+                       x("b", {2, 1, kSize}), x("c", {2, 1, kSize})},
+                      rows);
+}
+
 // A graph of one node of the op whose typed operand has this dtype; nothing if the contract does
 // not allow the type.
 Result<Graph> minimal_graph(uint32_t op, DType dtype) {
@@ -55,6 +67,21 @@ Result<Graph> minimal_graph(uint32_t op, DType dtype) {
     case RZ_OP_ARGMAX: y = b.argmax(x({2, width})); break;
     case RZ_OP_TOP_K: y = b.top_k(x({2, width}), 3).values; break;
     case RZ_OP_COPY: y = b.copy(x({2, width}), DType::F32); break;
+    case RZ_OP_CLAMP: y = b.clamp(x({2, width}), -1, 1); break;
+    case RZ_OP_CONCAT: y = b.concat(x({2, width}), x({2, width})); break;
+    case RZ_OP_ROUTE: y = b.route(x({2, width}), kNoTensor, {}).weights; break;
+    case RZ_OP_EXPERT_MATMUL:
+        y = b.expert_matmul(b.weight("w", dtype, {3, 4, width}, 1),
+                            b.input("x", DType::F32, {2, 1, width}), ints("experts", {2, 2}),
+                            kNoTensor);
+        break;
+    case RZ_OP_WEIGHTED_SUM:
+        y = b.weighted_sum(x({2, 3, width}), b.input("weights", DType::F32, {2, 3}));
+        break;
+    case RZ_OP_SSM_CONV:
+    case RZ_OP_SSM_SCAN:
+        y = recurrent_node(b, op, dtype, {ints("positions", {2}), ints("sequences", {2})});
+        break;
     default: return make_error(Code::unsupported, "unknown_op", "op %u", op);
     }
     b.output(y, "y");

@@ -58,7 +58,7 @@ extern "C" {
 #define RZ_ABI_MINOR 1u
 /* First 64 bits of the SHA-256 of this header without comments, white space and this line. The
  * build checks it (cmake/abi_hash.cmake) and prints the right value when a declaration changed. */
-#define RZ_ABI_HASH 0x36f5000aaf1a3e0eull
+#define RZ_ABI_HASH 0xbc127dda74389683ull
 
 #define RZ_ENTRY_NAME "rz_plugin_entry_v1"
 #define RZ_EXPORT __attribute__((visibility("default")))
@@ -357,10 +357,13 @@ typedef struct rz_attr_rope {
     uint32_t reserved;
 } rz_attr_rope;
 
-/* KV_WRITE(cache STATE [C, H, D] F32 | F16 | Q8_0, rows [T, H, D], cells I32 [T]) -> the cache
+/* KV_WRITE(cache STATE [C, H, D] F32 | F16 | Q8_0 | Q4_0, rows [T, H, D], cells I32 [T]) -> the cache
  * Writes rows[t] to cell cells[t], rounded to the cache's type. A negative cell is skipped; one at
  * or above C is an error of the caller and is skipped too. Two rows must not name the same cell.
- * The output is the same tensor index as input 0. */
+ * The output is the same tensor index as input 0.
+ * A Q4_0 cache holds rotated rows, in which no element stands out (arXiv:2404.00456): each run of B
+ * elements, B the largest power of two that divides D, times the matrix (-1)^popcount(i & j) / sqrt(B)
+ * (i, j < B), which is its own inverse. A block's scale is its element of largest magnitude / -8. */
 #define RZ_OP_KV_WRITE 9u
 
 /* ATTENTION(q [T, Hq, Dk], k STATE [C, Hk, Dk], v STATE [C, Hk, Dv], positions I32 [T],
@@ -379,9 +382,10 @@ typedef struct rz_attr_rope {
  *         value is zero.
  * A query with a negative sequence, or one that sees no key, gives zeros. `kv_symbol` names a symbol
  * whose submitted value bounds all lengths of that submission (RZ_NONE: bounded by P * page_size).
- * K and V caches may be F32, F16 or Q8_0, independently. A plugin may round the query as the type of
- * the keys asks (to F16; to 8 bits per 32 elements for Q8_0), and softmax weights to F16 where the
- * values are narrower than F32. */
+ * K and V caches may be F32, F16, Q8_0 or Q4_0, independently; rows of Q4_0 count as rotated back (to
+ * rotate the query and the result instead comes to the same). A plugin may round the query, rotated or
+ * not, as the type of the keys asks (to F16; to 8 bits per 32 elements for Q8_0 and Q4_0), and softmax
+ * weights to F16 where the values are narrower than F32. */
 #define RZ_OP_ATTENTION 10u
 typedef struct rz_attr_attention {
     uint32_t struct_size;
@@ -438,7 +442,80 @@ typedef struct rz_attr_top_k {
  * output tensor, F32 | F16 | BF16 (round to nearest even). */
 #define RZ_OP_COPY 16u
 
-#define RZ_OP_COUNT 17u /* one above the highest op id of this header */
+/* CLAMP(x) -> like x:  y = min(max(x, low), high). Both finite, low <= high. */
+#define RZ_OP_CLAMP 17u
+typedef struct rz_attr_clamp {
+    uint32_t struct_size;
+    uint32_t flags;
+    float low;
+    float high;
+} rz_attr_clamp;
+
+/* CONCAT(a [..., A], b [..., B]) -> [..., A + B]: a, then b, in the innermost dimension. The ranks
+ * agree and are at least 2, so do the outer dimensions; but dimensions of b between the outermost
+ * and the innermost may be 1, and b then repeats along them. */
+#define RZ_OP_CONCAT 18u
+
+/* ROUTE(logits [T, E], bias [E] optional) -> weights [T, k], experts I32 [T, k]
+ * Which experts a token takes, and how much of each (Shazeer et al., arXiv:1701.06538).
+ *   p = softmax(logits) over E, or sigmoid(logits) element by element, by `gating`
+ *   s = p + bias: what choices go by
+ *   where groups > 1 (a divisor of E): experts in runs of E / groups are a group, whose score is the
+ *   sum of its `group_top` largest s; only experts of the `groups_used` best groups can be chosen
+ *   experts: the k with the largest s, falling; weights = scale * p of these, divided by their sum
+ *   if `normalise` is 1 (DeepSeek-V3: arXiv:2412.19437). Ties go to the lower index.
+ * 1 <= k <= groups_used * (E / groups). With NaN among logits or bias the weights may be anything;
+ * the experts are still k different ones of 0..E-1. */
+#define RZ_OP_ROUTE 19u
+#define RZ_GATING_SOFTMAX 1u
+#define RZ_GATING_SIGMOID 2u
+typedef struct rz_attr_route {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint32_t gating; /* RZ_GATING_* */
+    uint32_t k;
+    uint32_t groups;      /* 1: no groups */
+    uint32_t groups_used; /* 1..groups */
+    uint32_t group_top;   /* 1..E / groups */
+    uint32_t normalise;   /* 0 or 1 */
+    float scale;
+    uint32_t reserved;
+} rz_attr_route;
+
+/* EXPERT_MATMUL(w [E, N, K] any dtype, x [T, J, K] or [T, 1, K], experts I32 [T, J] optional,
+ *               bias [E, N] optional) -> [T, J, N]
+ * y[t, j] = x[t, j] * transpose(w[e]) + bias[e] with e = experts[t, j]; without `experts` e = j and
+ * J = E. An x with one row per token serves all j. An expert outside 0..E-1 gives a row of zeros.
+ * Only weights of experts that are named need be read. x may be rounded as in MATMUL. */
+#define RZ_OP_EXPERT_MATMUL 20u
+
+/* WEIGHTED_SUM(x [T, J, N], weights [T, J]) -> [T, N]:  y[t] = sum over j of weights[t, j] x[t, j] */
+#define RZ_OP_WEIGHTED_SUM 21u
+
+/* Recurrent layers keep a STATE per sequence, whose first dimension is the sequence. Row t continues
+ * sequence s = sequences[t]; position 0 begins it, whatever the state held before. The rows of one
+ * sequence stand in the order of their positions and take effect one after the other. A sequence
+ * outside 0..S-1 gives zeros and touches no state. The first output is the same tensor index as
+ * input 0.
+ *
+ * SSM_CONV(state STATE [S, C-1, D] F32, x [T, D], weight [D, C], positions I32 [T],
+ *          sequences I32 [T], bias [D] optional) -> the state, y [T, D]
+ * Causal convolution of each column with its own weights: y[t, d] = bias[d] + sum over i < C of
+ * weight[d, i] * u[C-1-i, d], where u[n] is the row of x that stands n rows earlier in the sequence,
+ * zeros before its beginning. The state keeps the last C-1 rows, the newest last. C >= 2. */
+#define RZ_OP_SSM_CONV 22u
+
+/* SSM_SCAN(state STATE [S, H, P, N] F32, x [T, H, P], dt [T, H], a [H, N] or [H, 1], b [T, G, N],
+ *          c [T, G, N], positions I32 [T], sequences I32 [T], d [H] optional)
+ *   -> the state, y [T, H, P]
+ * Selective state space (Mamba: arXiv:2312.00752, with H the channels and P = 1; Mamba-2:
+ * arXiv:2405.21060, with one a per head). H is a multiple of G; head h uses row g = h / (H / G) of b
+ * and c. For each row, with delta = ln(1 + exp(dt[t, h])):
+ *   state[s, h, p, n] = exp(delta a[h, n]) state[s, h, p, n] + delta b[t, g, n] x[t, h, p]
+ *   y[t, h, p] = sum over n of state[s, h, p, n] c[t, g, n] + d[h] x[t, h, p] */
+#define RZ_OP_SSM_SCAN 23u
+
+#define RZ_OP_COUNT 24u /* one above the highest op id of this header */
 
 /* ---------------------------------------------------------------------------------------------
  * 6. Host services, handed to driver.create. All [any-thread]; the struct outlives the driver.
@@ -527,7 +604,7 @@ typedef struct rz_driver_api {
 } rz_driver_api;
 
 /* One row of the static capability table: what the device computes of one op. `dtypes` are those of
- * the op's typed operand (the weight of MATMUL and GET_ROWS, the cache of KV_WRITE and ATTENTION,
+ * the op's typed operand (the weight of the MATMULs and GET_ROWS, the cache of KV_WRITE and ATTENTION,
  * else the first input). classify is the authority and must agree: whatever a row claims must run
  * for every shape and stride that the contract allows. */
 typedef struct rz_capability {
@@ -800,6 +877,16 @@ typedef struct rz_ext_compute_pool {
     void (*parallel_for)(rz_driver *driver, uint64_t n, uint64_t grain, rz_range_fn fn,
                          void *context);
 } rz_ext_compute_pool;
+
+/* Host extension "rz.decode/1": the core lends its decoders of all element types, so that a backend
+ * can compute with a type that it has no kernel for. */
+#define RZ_EXT_DECODE "rz.decode/1"
+typedef struct rz_ext_decode {
+    uint32_t struct_size;
+    uint32_t flags;
+    /* `elements` (whole blocks) to F32. RZ_UNSUPPORTED for an unknown type. [any-thread] */
+    rz_code (*decode)(rz_dtype dtype, const void *blocks, float *out, uint64_t elements);
+} rz_ext_decode;
 
 #ifdef __cplusplus
 }

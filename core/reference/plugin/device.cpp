@@ -8,7 +8,8 @@ namespace realizar::reference {
 namespace {
 
 constexpr uint64_t kCacheTypes =
-    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0);
+    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) |
+    RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
 constexpr uint64_t kCopyTypes =
     RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_BF16);
 
@@ -20,7 +21,8 @@ uint64_t dtypes_of(uint32_t op) {
             decoded |= RZ_DTYPE_BIT(id);
     switch (op) {
     case RZ_OP_GET_ROWS:
-    case RZ_OP_MATMUL: return decoded;
+    case RZ_OP_MATMUL:
+    case RZ_OP_EXPERT_MATMUL: return decoded;
     case RZ_OP_KV_WRITE:
     case RZ_OP_ATTENTION: return decoded & kCacheTypes;
     case RZ_OP_COPY: return decoded & kCopyTypes;

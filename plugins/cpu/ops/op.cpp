@@ -16,6 +16,10 @@ const Op *find_op(uint32_t id) {
     return nullptr;
 }
 
+namespace {
+
+uint64_t types_of(const plugin::Contract &op) { return find_op(op.op) ? op.dtypes : 0; }
+
 void check_overlap(const Region &region, const Node &node, Verdict &v) {
     if (node.op == RZ_OP_KV_WRITE) return; // the contract speaks of it
     const Op &op = *find_op(node.op);
@@ -27,6 +31,10 @@ void check_overlap(const Region &region, const Node &node, Verdict &v) {
             v.support(same || in.disjoint(out), "an output that does not overlap an input");
         }
 }
+
+} // namespace
+
+const plugin::Coverage kCoverage = {types_of, check_overlap};
 
 WeightType weight_type(rz_dtype dtype) {
     switch (dtype) {

@@ -17,9 +17,9 @@ struct Op {
 extern const Op kGetRows, kMatmul, kAdd, kMul, kScale, kRmsNorm, kLayerNorm, kRope, kKvWrite,
     kAttention, kUnary, kGlu, kSoftmax, kArgmax, kTopK, kCopy;
 
-// This backend's own objection: an output that overlaps an input other than element by element,
-// because tiles run in any order. For plugin::check_node.
-void check_overlap(const Region &region, const Node &node, Verdict &v);
+// What this backend computes of the contracts. Its own objection: an output that overlaps an input
+// other than element by element, because tiles run in any order.
+extern const plugin::Coverage kCoverage;
 // nullptr for an op that this backend lacks.
 const Op *find_op(uint32_t id);
 

@@ -40,8 +40,6 @@ void check_tensor(const Region &region, uint32_t index, plugin::Verdict &v) {
                   "views of a quantised weight at whole blocks");
 }
 
-} // namespace
-
 void check_limits(const Region &region, const Node &node, plugin::Verdict &verdict) {
     for_inputs(region, node, [&](uint32_t i) { check_tensor(region, i, verdict); });
     for (const uint32_t i : node.outputs)
@@ -49,6 +47,16 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
     if (node.op == RZ_OP_ATTENTION)
         verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
 }
+
+uint64_t types_of(const plugin::Contract &op) {
+    for (const auto &row : kPlans)
+        if (row.op == op.op) return op.dtypes;
+    return 0;
+}
+
+} // namespace
+
+const plugin::Coverage kCoverage = {types_of, check_limits};
 
 void plan_node(Planner &planner, const Node &node) {
     for (const auto &row : kPlans)

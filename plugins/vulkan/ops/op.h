@@ -41,8 +41,9 @@ Rotation plan_rotation(Planner &planner, const Node &rope);
 // Steps for one node.
 void plan_node(Planner &planner, const Node &node);
 
-// plugin::ExtraCheck: sizes that fit the 32-bit arithmetic of the shaders.
-void check_limits(const Region &region, const Node &node, plugin::Verdict &verdict);
+// What this backend computes of the contracts, within sizes that fit the 32-bit arithmetic of the
+// shaders.
+extern const plugin::Coverage kCoverage;
 
 // Calls add(tensor index) for each input that is there.
 template <class F>
