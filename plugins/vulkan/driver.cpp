@@ -31,25 +31,13 @@ uint32_t kind_of(const Physical &device) {
     }
 }
 
-uint64_t free_memory(const Physical &device) {
-    if (!device.features.memory_budget) return device.device_memory();
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {};
-    budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
-    VkPhysicalDeviceMemoryProperties2 memory = {};
-    memory.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
-    memory.pNext = &budget;
-    vkGetPhysicalDeviceMemoryProperties2(device.handle, &memory);
-    const uint32_t heap = device.device_heap();
-    const uint64_t all = budget.heapBudget[heap], used = budget.heapUsage[heap];
-    return std::min(all > used ? all - used : 0, device.device_memory());
-}
-
 std::string describe_features(const rz_driver &driver, const Physical &device) {
     const Features &f = device.features;
     std::string text = "subgroup " + std::to_string(device.subgroup_size);
     if (f.fp16) text += " fp16";
     if (f.int_dot) text += " int_dot";
     if (f.coopmat_khr) text += " coopmat";
+    if (f.coopmat_nv) text += " coopmat2";
     if (!driver.settings.disabled.empty()) text += " without " + driver.settings.disabled;
     return text;
 }
@@ -60,7 +48,7 @@ rz_device_info describe_device(const rz_driver &driver, uint32_t index) {
     info.kind = kind_of(device);
     info.caps = RZ_CAP_ASYNC | (device.features.host_memory ? RZ_CAP_HOST_MEMORY : 0);
     info.memory_total = device.device_memory();
-    info.memory_free = free_memory(device);
+    info.memory_free = device.free_memory();
     info.max_allocation = std::min(device.max_allocation, device.device_memory());
     info.alignment = kPlaceAlignment;
     std::memcpy(info.uuid, device.uuid, sizeof(info.uuid));

@@ -113,7 +113,12 @@ void rz_instance::record(Recording &recording) {
     const VkCommandBuffer commands = recording.commands->handle();
     recording.commands->begin();
     gpu.full_barrier(commands);
-    Recorder recorder(gpu, commands, places_, recording.symbols);
+    if (gpu.settings().profile && !recording.times)
+        recording.times =
+            std::make_unique<Timestamps>(gpu, 2 * static_cast<uint32_t>(program.steps.size()) + 1);
+    Timestamps *const times = recording.times.get();
+    if (times) times->start(commands);
+    Recorder recorder(gpu, commands, places_, recording.symbols, times);
     for (const auto &step : program.steps)
         recorder.record(*step);
     gpu.full_barrier(commands);
@@ -130,6 +135,7 @@ void rz_instance::record(Recording &recording) {
         gpu.full_barrier(commands);
         ++recording.barriers;
     }
+    if (times) times->mark(commands, "(results to the host)", bytes);
     recording.commands->end();
 }
 

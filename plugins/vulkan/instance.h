@@ -21,6 +21,7 @@ struct Recording {
     std::vector<int64_t> symbols; // bucketed
     std::vector<Copy> copies;
     std::unique_ptr<Commands> commands;
+    std::unique_ptr<Timestamps> times; // null unless Settings::profile
     uint64_t dispatches = 0, barriers = 0;
 };
 
@@ -34,6 +35,8 @@ struct rz_instance {
     // `copies` land one behind the other in readback(), each aligned to kCopyAlignment.
     const realizar::vulkan::Recording &recording(std::vector<int64_t> symbols,
                                                  std::span<const realizar::vulkan::Copy> copies);
+    // After a submission with Settings::profile: takes in the times of the recording used last.
+    void collect_times() { recordings_.front().times->collect(); }
     std::byte *readback() const { return readback_.host(); }
     // Where the host finds the bytes of `tensor` itself once the device is done; null: not at all.
     const std::byte *in_place(uint32_t tensor) const;

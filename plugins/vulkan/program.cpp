@@ -1,5 +1,6 @@
 #include "plugins/vulkan/program.h"
 
+#include "plugins/vulkan/half_weights.h"
 #include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
 #include "plugins/vulkan/plan/fusion.h"
@@ -97,6 +98,7 @@ rz_code compile(rz_device *device, const rz_graph *graph, rz_weights *weights,
         if (code != RZ_OK) return code;
         program->tensor_count = static_cast<uint32_t>(program->region.tensors.size());
         program->bucketed = find_bucketed(program->region);
+        if (weights) make_half_weights(*weights, program->region);
         plan_steps(*program, weights, !options || !(options->flags & RZ_COMPILE_NO_FUSE));
         const uint64_t budget = options ? options->memory_budget : 0;
         if (budget && program->scratch_bytes() > budget)

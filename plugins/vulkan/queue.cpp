@@ -130,6 +130,7 @@ void rz_queue::start(Submission &work) {
 }
 
 void rz_queue::finish(Submission &work) {
+    if (device_.gpu.settings().profile) work.instance->collect_times();
     uint64_t at = 0;
     for (const Submission::Piece &p : work.reads) {
         const std::byte *from = work.instance->in_place(p.tensor);

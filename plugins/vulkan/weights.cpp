@@ -1,5 +1,6 @@
 #include "plugins/vulkan/weights.h"
 
+#include "plugins/vulkan/half_weights.h"
 #include "plugins/vulkan/plan/step.h"
 
 #include <algorithm>
@@ -65,6 +66,7 @@ std::vector<PackedMatrix> arrange(const Region &region, Table &table) {
         w.matrix = static_cast<uint32_t>(matrices.size() - 1);
         w.first_block = m.blocks;
         m.blocks += w.rows * w.row_bytes / (m.type ? m.type->block_bytes : 1);
+        m.inner = static_cast<uint64_t>(w.dims.back());
         placed[key] = true;
     };
     for (const auto &[operand, keys] : sharing(region)) {
@@ -289,4 +291,16 @@ realizar::vulkan::Planes rz_weights::planes(uint64_t key, const realizar::plugin
     planes.stride = static_cast<uint32_t>(stride / m.type->block_bytes * m.type->groups);
     planes.groups = static_cast<uint32_t>(t.inner() / 32);
     return planes;
+}
+
+uint64_t rz_weights::half_rows(uint64_t key, const realizar::plugin::Tensor &t) const {
+    using namespace realizar::vulkan;
+    const Weight &w = weights.at(key);
+    const PackedMatrix &m = matrices[w.matrix];
+    const uint64_t row_bytes = w.row_bytes, offset = static_cast<uint64_t>(t.offset);
+    const bool whole_rows = static_cast<uint64_t>(t.inner()) == m.inner && offset % row_bytes == 0 &&
+                            static_cast<uint64_t>(t.strides[t.rank - 2]) == row_bytes;
+    if (!m.half || !whole_rows) return 0;
+    const uint64_t row = w.first_block * m.type->groups * 32 / m.inner + offset / row_bytes;
+    return m.half.address() + row * align_up(m.inner, kHalfDepth) * sizeof(uint16_t);
 }

@@ -15,8 +15,10 @@ namespace realizar::vulkan {
 struct PackedMatrix {
     const PlaneType *type = nullptr; // null: rows as they are
     uint64_t blocks = 0;             // bytes if they stay as they are
+    uint64_t inner = 0;              // elements of a row
     PlaneLayout layout{{}, 0};
     Memory memory;
+    Memory half; // a copy in F16, rows of whole kHalfDepth elements (half_weights.h); or none
 
     uint64_t bytes() const { return type ? layout.bytes : blocks; }
 };
@@ -63,6 +65,8 @@ class Uploader {
 struct rz_weights {
     // Where a quantised weight's tensor (a whole weight or a view) lies.
     realizar::vulkan::Planes planes(uint64_t key, const realizar::plugin::Tensor &t) const;
+    // Address of its rows in F16; 0: there is no copy.
+    uint64_t half_rows(uint64_t key, const realizar::plugin::Tensor &t) const;
 
     rz_device &device;
     uint64_t budget;                                        // 0: none
@@ -70,6 +74,7 @@ struct rz_weights {
     std::vector<realizar::vulkan::PackedMatrix> matrices{};
     std::unique_ptr<realizar::vulkan::Uploader> uploader{}; // while loading
     bool finished = false;
+    std::mutex half_mutex{}; // of the copies in F16, which programs make
 };
 
 namespace realizar::vulkan {

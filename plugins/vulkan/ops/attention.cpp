@@ -1,4 +1,5 @@
 // ATTENTION: the keys in parts side by side when there are few tokens, then a step that joins them.
+#include "plugins/vulkan/ops/attention.h"
 #include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
 
@@ -11,19 +12,7 @@ namespace realizar::vulkan {
 
 namespace {
 
-struct Operands {
-    View q, k, v, positions, sequences, pages, lengths, y, parts, table;
-    std::optional<View> sinks, slopes;
-    rz_attr_attention attr;
-
-    uint32_t tokens(Symbols symbols) const { return q.size(1, symbols); }
-    uint32_t splits(Symbols symbols) const {
-        uint64_t keys = uint64_t{pages.max_inner()} * attr.page_size;
-        if (attr.kv_symbol != RZ_NONE)
-            keys = std::min(keys, static_cast<uint64_t>(symbols[attr.kv_symbol]));
-        return choose_splits(tokens(symbols), q.n2(), keys);
-    }
-};
+using Operands = AttentionOperands;
 
 class AttentionStep : public Step {
   public:
@@ -35,9 +24,11 @@ class AttentionStep : public Step {
         if (o.slopes) reads(*o.slopes);
         writes(o.y);
         writes(o.parts);
+        writes(o.counters);
     }
 
     void record(Recorder &r) const override {
+        if (runs_attention_decode(r, o_)) return record_attention_decode(r, o_);
         constexpr uint32_t kColumns = 256; // of a workgroup
         const uint32_t tokens = o_.tokens(r.symbols), heads = o_.q.n2();
         const uint32_t splits = o_.splits(r.symbols), dv = o_.v.max_inner();
@@ -47,6 +38,8 @@ class AttentionStep : public Step {
             .v = r.address(o_.v),
             .table = r.address(o_.table),
             .y = r.address(splits > 1 ? o_.parts : o_.y),
+            .parts = 0,
+            .counters = 0,
             .q_token = o_.q.stride(1),
             .q_head = o_.q.stride(2),
             .sequences = o_.pages.size(2, r.symbols),
@@ -65,11 +58,11 @@ class AttentionStep : public Step {
         };
         const std::string coopmat = "attention_coopmat_" + std::to_string(dv);
         if (tokens > kAttentionSplitTokens && r.features().coopmat_khr && p.dk == dv &&
-            Pipelines::has(coopmat) && wide(r)) {
+            Pipelines::has(coopmat) && o_.is_wide(r)) {
             r.dispatch(coopmat, {}, p, {groups_for(tokens, 64), heads});
             return;
         }
-        r.dispatch("attention", {o_.k.dtype(), o_.v.dtype(), wide(r) ? 1u : 0u}, p,
+        r.dispatch("attention", {o_.k.dtype(), o_.v.dtype(), o_.is_wide(r) ? 1u : 0u}, p,
                    {groups_for(tokens, 1), heads, splits * ((dv + kColumns - 1) / kColumns)});
     }
 
@@ -95,17 +88,6 @@ class AttentionStep : public Step {
     }
 
   private:
-    // Whether rows of keys and values can be read 16 bytes at a time, and q 8.
-    bool wide(const Recorder &r) const {
-        bool result =
-            r.address(o_.q) % 8 == 0 && o_.q.stride(1) % 2 == 0 && o_.q.stride(2) % 2 == 0;
-        for (const View *view : {&o_.k, &o_.v})
-            result = result && view->dtype() == RZ_DTYPE_F16 && view->max_inner() % 8 == 0 &&
-                     r.address(*view) % 16 == 0 && view->stride(1) % 8 == 0 &&
-                     view->stride(2) % 8 == 0;
-        return result;
-    }
-
     Operands o_;
 };
 
@@ -119,7 +101,7 @@ class CombineStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t splits = o_.splits(r.symbols);
-        if (splits == 1) return;
+        if (splits == 1 || runs_attention_decode(r, o_)) return;
         const uint32_t rows = o_.tokens(r.symbols) * o_.q.n2();
         const CombineParams p = {r.address(o_.parts),
                                  o_.sinks ? r.address(*o_.sinks) : 0,
@@ -147,7 +129,35 @@ std::vector<float> slopes(double bias, uint32_t heads) {
     return result;
 }
 
+// Zeros, which every attention leaves as zeros.
+View plan_counters(Planner &planner, uint64_t count) {
+    const std::string what = "counters " + std::to_string(count);
+    if (const View *shared = planner.find_shared(what)) return *shared;
+    const std::vector<uint32_t> zeros(count);
+    const View view = planner.constant(zeros.data(), zeros.size() * sizeof(uint32_t));
+    planner.share(what, view);
+    return view;
+}
+
 } // namespace
+
+uint32_t AttentionOperands::splits(Symbols symbols) const {
+    return choose_splits(tokens(symbols), q.n2(), keys(symbols));
+}
+
+uint64_t AttentionOperands::keys(Symbols symbols) const {
+    const uint64_t most = uint64_t{pages.max_inner()} * attr.page_size;
+    if (attr.kv_symbol == RZ_NONE) return most;
+    return std::min(most, static_cast<uint64_t>(symbols[attr.kv_symbol]));
+}
+
+bool AttentionOperands::is_wide(const Recorder &r) const {
+    bool result = r.address(q) % 8 == 0 && q.stride(1) % 2 == 0 && q.stride(2) % 2 == 0;
+    for (const View *view : {&k, &v})
+        result = result && view->dtype() == RZ_DTYPE_F16 && view->max_inner() % 8 == 0 &&
+                 r.address(*view) % 16 == 0 && view->stride(1) % 8 == 0 && view->stride(2) % 8 == 0;
+    return result;
+}
 
 void plan_attention(Planner &planner, const Node &node) {
     Operands o;
@@ -163,8 +173,9 @@ void plan_attention(Planner &planner, const Node &node) {
         o.slopes = planner.constant(values.data(), values.size() * sizeof(float));
     }
     const uint64_t tokens = std::min(o.q.max_size(1), kAttentionSplitTokens);
-    o.parts = planner.scratch(kAttentionSplits * tokens * heads * (uint64_t{o.v.max_inner()} + 2) *
-                              sizeof(float));
+    const uint64_t splits = std::max(uint64_t{kAttentionSplits} * tokens, decode_parts());
+    o.parts = planner.scratch(splits * heads * (uint64_t{o.v.max_inner()} + 2) * sizeof(float));
+    o.counters = plan_counters(planner, tokens * heads);
     o.table = planner.table(sizeof(AttentionTable));
     planner.add(std::make_unique<AttentionStep>(o));
     planner.add(std::make_unique<CombineStep>(o));

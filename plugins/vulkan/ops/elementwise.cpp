@@ -1,5 +1,6 @@
 // ADD, MUL, SCALE, UNARY, GLU.
 #include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/plan/choose.h"
 
 namespace realizar::vulkan {
 
@@ -7,9 +8,10 @@ namespace {
 
 class ElementwiseStep : public Step {
   public:
+    // `taken`: half_rows.comp makes it where that runs.
     ElementwiseStep(uint32_t operation, const View &a, const View *b, const View &y, float scale,
-                    float bias)
-        : operation_(operation), a_(a), y_(y), scale_(scale), bias_(bias) {
+                    float bias, bool taken)
+        : operation_(operation), a_(a), y_(y), scale_(scale), bias_(bias), taken_(taken) {
         reads(a);
         if (b) {
             b_ = *b;
@@ -20,7 +22,9 @@ class ElementwiseStep : public Step {
     }
 
     void record(Recorder &r) const override {
-        const uint32_t inner = a_.inner(r.symbols), total = a_.rows(r.symbols) * inner;
+        const uint32_t inner = a_.inner(r.symbols), rows = a_.rows(r.symbols);
+        const uint32_t total = rows * inner;
+        if (taken_ && makes_half_rows(r.features(), y_.max_inner(), rows)) return;
         const ElementwiseParams p = {r.rows(a_),    has_b_ ? r.rows(b_) : Rows{},
                                      r.address(y_), a_.n1(),
                                      a_.n2(),       inner,
@@ -34,7 +38,12 @@ class ElementwiseStep : public Step {
     View a_, b_, y_;
     bool has_b_ = false;
     float scale_, bias_;
+    bool taken_;
 };
+
+bool is_temporary(const Planner &planner, uint32_t tensor) {
+    return planner.region().tensors[tensor].role == RZ_ROLE_TEMP;
+}
 
 constexpr uint32_t kAdd = 0, kMul = 1, kScale = 2, kUnary = 16, kGlu = 32;
 
@@ -58,9 +67,14 @@ void plan_elementwise(Planner &planner, const Node &node) {
     View b;
     const bool has_b = node.inputs.size() > 1;
     if (has_b) b = planner.view(node.inputs[1]);
-    planner.add(std::make_unique<ElementwiseStep>(operation, planner.view(node.inputs[0]),
-                                                  has_b ? &b : nullptr,
-                                                  planner.view(node.outputs[0]), scale, bias));
+    const View a = planner.view(node.inputs[0]), y = planner.view(node.outputs[0]);
+    const bool taken =
+        node.op == RZ_OP_GLU && planner.fuse() && is_temporary(planner, node.inputs[0]) &&
+        is_temporary(planner, node.inputs[1]) && is_temporary(planner, node.outputs[0]) &&
+        planner.only_matrices_take(node.outputs[0]);
+    if (taken) planner.share_glu(node.outputs[0], {a, b, attributes_of<rz_attr_unary>(node).kind});
+    planner.add(std::make_unique<ElementwiseStep>(operation, a, has_b ? &b : nullptr, y, scale,
+                                                  bias, taken));
 }
 
 } // namespace realizar::vulkan

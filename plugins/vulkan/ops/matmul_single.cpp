@@ -6,10 +6,10 @@ namespace realizar::vulkan {
 
 namespace {
 
-// Workgroups for `steps` equal pieces of work: all get as many, and few are idle at the end.
-uint32_t even_groups(uint32_t steps) {
-    constexpr uint32_t kWorkgroups = 264; // 2 for each of the 132 cores of the largest GPUs
-    const uint32_t rounds = (steps + kWorkgroups - 1) / kWorkgroups;
+// Workgroups, `most` of them, for `steps` equal pieces of work: all get as many, and few are idle at
+// the end.
+uint32_t even_groups(uint32_t steps, uint32_t most) {
+    const uint32_t rounds = (steps + most - 1) / most;
     return rounds == 0 ? 0 : (steps + rounds - 1) / rounds;
 }
 
@@ -35,7 +35,8 @@ class GatedStep : public Step {
     View y_;
 };
 
-// Whether b's rows come behind the n rows of a in the same planes.
+} // namespace
+
 bool adjacent(const Matrix &a, const Matrix &b, uint64_t n) {
     if (!a.type || a.type != b.type || a.is_packed || b.is_packed) return false;
     bool result = a.fixed.stride == b.fixed.stride && a.fixed.groups == b.fixed.groups;
@@ -44,8 +45,6 @@ bool adjacent(const Matrix &a, const Matrix &b, uint64_t n) {
                                n * (a.fixed.stride / a.type->groups) * a.type->plane_bytes[p];
     return result;
 }
-
-} // namespace
 
 Single::Single(const Matrix &w, const View &x, const Norm *norm, uint32_t glu)
     : w_(w), x_(norm ? norm->x : x), glu_(glu) {
@@ -58,19 +57,45 @@ void Single::add_reads(Step &step) const {
     if (norm_ && norm_->weight) step.reads(*norm_->weight);
 }
 
+MatvecSingleParams Single::params(const Recorder &r) const {
+    MatvecSingleParams p = {};
+    p.w = w_.resolve(r);
+    p.x = r.address(x_);
+    p.norm = norm_ && norm_->weight ? r.address(*norm_->weight) : 0;
+    p.epsilon = norm_ ? norm_->epsilon : 0;
+    return p;
+}
+
+void Single::dispatch(Recorder &r, const char *shader, const MatvecSingleParams &p, uint32_t pairs,
+                      uint32_t rows, std::span<const uint32_t> constants) const {
+    constexpr uint32_t kTeams = 8; // of a workgroup, each with a pair of rows
+    const Tuning &tuning = r.tuning();
+    std::vector<uint32_t> all = {x_.max_inner() / 32, norm_ ? 1u : 0u, tuning.matvec_batch};
+    all.insert(all.end(), constants.begin(), constants.end());
+    const uint64_t blocks = uint64_t{rows} * (x_.max_inner() / 32) / w_.type->groups;
+    r.expect_bytes(blocks * w_.type->block_bytes);
+    const std::string name = std::string(shader) + '_' + w_.type->suffix;
+    r.dispatch(name + (r.features().int_dot ? "_dot" : ""), all, p,
+               {even_groups((pairs + kTeams - 1) / kTeams, tuning.matvec_groups)});
+}
+
 void Single::dispatch(Recorder &r, const View &y, uint64_t add) const {
-    const uint32_t n = y.max_inner(), outputs = glu_ ? 8 : 16; // of a workgroup at a time
-    const MatvecSingleParams p = {w_.resolve(r),
-                                  r.address(x_),
-                                  norm_ && norm_->weight ? r.address(*norm_->weight) : 0,
-                                  r.address(y),
-                                  add,
-                                  n,
-                                  norm_ ? norm_->epsilon : 0};
-    const std::string suffix = w_.type->suffix;
-    r.dispatch("matvec_single_" + suffix + (r.features().int_dot ? "_dot" : ""),
-               {x_.max_inner() / 32, norm_ ? 1u : 0u, glu_}, p,
-               {even_groups((n + outputs - 1) / outputs)});
+    const uint32_t n = y.max_inner();
+    MatvecSingleParams p = params(r);
+    p.y = r.address(y);
+    p.add = add;
+    p.n = n;
+    dispatch(r, "matvec_single", p, glu_ ? n : (n + 1) / 2, glu_ ? 2 * n : n, {&glu_, 1});
+}
+
+void Single::dispatch_qkv(Recorder &r, uint64_t y, uint64_t table, uint32_t first, uint32_t n,
+                          std::span<const uint32_t> constants) const {
+    MatvecSingleParams p = params(r);
+    p.y = y;
+    p.table = table;
+    p.n = n;
+    p.first = first;
+    dispatch(r, "matvec_qkv", p, n / 2, n, constants);
 }
 
 void plan_gated(Planner &planner, const Node &gate, const Node &up, const Node &glu) {

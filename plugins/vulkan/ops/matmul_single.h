@@ -1,5 +1,5 @@
 // MATMUL of one vector with a matrix in planes, the form of decoding: each workgroup turns the vector
-// into 8 bits itself (shaders/matvec_single.comp), after a norm if asked, so that neither takes a
+// into 8 bits itself (shaders/include/single.glsl), after a norm if asked, so that neither takes a
 // dispatch of its own.
 #pragma once
 
@@ -18,12 +18,22 @@ class Single {
     void add_reads(Step &step) const;
     // y [n] = w x; `add`: an address of n floats, or 0.
     void dispatch(Recorder &r, const View &y, uint64_t add) const;
+    // shaders/matvec_qkv.comp with its last specialisation constants.
+    void dispatch_qkv(Recorder &r, uint64_t y, uint64_t table, uint32_t first, uint32_t n,
+                      std::span<const uint32_t> constants) const;
 
   private:
+    MatvecSingleParams params(const Recorder &r) const;
+    void dispatch(Recorder &r, const char *shader, const MatvecSingleParams &p, uint32_t pairs,
+                  uint32_t rows, std::span<const uint32_t> constants) const;
+
     Matrix w_;
     View x_;
     std::optional<Norm> norm_;
     uint32_t glu_;
 };
+
+// Whether b's rows come behind the n rows of a in the same planes.
+bool adjacent(const Matrix &a, const Matrix &b, uint64_t n);
 
 } // namespace realizar::vulkan

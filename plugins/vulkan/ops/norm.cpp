@@ -1,5 +1,6 @@
 // RMS_NORM, LAYER_NORM, SOFTMAX: a workgroup for each row.
 #include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/plan/choose.h"
 
 #include <algorithm>
 #include <optional>
@@ -11,8 +12,9 @@ namespace {
 class NormStep : public Step {
   public:
     NormStep(bool layer, float epsilon, const View &x, std::optional<View> weight,
-             std::optional<View> bias, const View &y)
-        : layer_(layer), epsilon_(epsilon), x_(x), weight_(weight), bias_(bias), y_(y) {
+             std::optional<View> bias, const View &y, bool taken = false)
+        : layer_(layer), epsilon_(epsilon), x_(x), weight_(weight), bias_(bias), y_(y),
+          taken_(taken) {
         reads(x);
         if (weight) reads(*weight);
         if (bias) reads(*bias);
@@ -21,6 +23,7 @@ class NormStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t rows = x_.rows(r.symbols);
+        if (taken_ && makes_half_rows(r.features(), y_.max_inner(), rows)) return;
         const NormParams p = {r.rows(x_),
                               weight_ ? r.address(*weight_) : 0,
                               bias_ ? r.address(*bias_) : 0,
@@ -39,6 +42,7 @@ class NormStep : public Step {
     View x_;
     std::optional<View> weight_, bias_;
     View y_;
+    bool taken_; // half_rows.comp makes it where that runs
 };
 
 class SoftmaxStep : public Step {
@@ -65,24 +69,6 @@ std::optional<View> optional_view(const Planner &planner, const Node &node, size
     return planner.view(node.inputs[i]);
 }
 
-// Whether only matrices in planes take `tensor`, so that each may compute the norm itself.
-bool only_matrices_take(const Planner &planner, uint32_t tensor) {
-    const Region &region = planner.region();
-    const auto &outputs = region.outputs;
-    if (std::find(outputs.begin(), outputs.end(), tensor) != outputs.end()) return false;
-    const auto takes = [&](const Node &node) {
-        bool takes_it = false;
-        for_inputs(region, node, [&](uint32_t input) {
-            takes_it = takes_it || region.tensors[input].storage == tensor;
-        });
-        return takes_it;
-    };
-    return std::all_of(region.nodes.begin(), region.nodes.end(), [&](const Node &node) {
-        return !takes(node) || (node.op == RZ_OP_MATMUL && node.inputs[1] == tensor &&
-                                plane_type(region.input(node, 0).dtype));
-    });
-}
-
 void plan_rms(Planner &planner, const Node &node, std::optional<View> weight, uint32_t out) {
     const View x = planner.view(node.inputs[0]), y = planner.view(out);
     const float epsilon = attributes_of<rz_attr_norm>(node).epsilon;
@@ -91,12 +77,12 @@ void plan_rms(Planner &planner, const Node &node, std::optional<View> weight, ui
     const bool aligned = !weight || weight->offset() % 16 == 0;
     const bool taken = planner.fuse() && steady && aligned && fits_single(x) && fits_single(y) &&
                        planner.region().tensors[out].role == RZ_ROLE_TEMP &&
-                       only_matrices_take(planner, out);
+                       planner.only_matrices_take(out);
     if (taken) {
         planner.share_norm(out, {x, weight, epsilon});
         planner.set_not_single(y);
     }
-    planner.add(std::make_unique<NormStep>(false, epsilon, x, weight, std::nullopt, y));
+    planner.add(std::make_unique<NormStep>(false, epsilon, x, weight, std::nullopt, y, taken));
     planner.set_not_single(std::nullopt);
 }
 

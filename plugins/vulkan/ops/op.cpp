@@ -44,13 +44,20 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
     for_inputs(region, node, [&](uint32_t i) { check_tensor(region, i, verdict); });
     for (const uint32_t i : node.outputs)
         check_tensor(region, i, verdict);
-    if (node.op == RZ_OP_ATTENTION)
-        verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
+    if (node.op != RZ_OP_ATTENTION) return;
+    verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
+    verdict.support(region.input(node, 2).dtype != RZ_DTYPE_Q4_0, "values in F32, F16 or Q8_0");
+}
+
+// Types without planes, and rotated caches, are for others.
+uint64_t own_types(const plugin::Contract &op) {
+    if (op.typed_input == 0 && op.dtypes == plugin::kEveryType) return plugin::kWeights;
+    return op.dtypes == plugin::kCaches ? op.dtypes & ~RZ_DTYPE_BIT(RZ_DTYPE_Q4_0) : op.dtypes;
 }
 
 uint64_t types_of(const plugin::Contract &op) {
     for (const auto &row : kPlans)
-        if (row.op == op.op) return op.dtypes;
+        if (row.op == op.op) return op.dtypes & own_types(op);
     return 0;
 }
 

@@ -20,13 +20,34 @@ constexpr uint32_t kMatvecRows = 8;
 // dtype and k: of the matrix; rows: of x in this submission.
 MatmulForm choose_matmul(const Features &features, rz_dtype dtype, uint32_t k, uint32_t rows);
 
+// Whether matrices in planes take x [rows, k] as half_rows.comp makes it.
+bool makes_half_rows(const Features &features, uint32_t k, uint32_t rows);
+
 // Rows of w and of x in a workgroup of the cooperative form: 128, or 64 where that makes few workgroups.
 uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows);
+
+// A kernel of the cooperative form for weights in F16 (half_weights.h), and what it makes in a workgroup.
+struct HalfTile {
+    const char *shader;
+    uint32_t n, t;  // rows of w and of x
+    uint32_t speed; // of a workgroup that has a core for itself: products per time, relative
+    bool nv;        // Features::coopmat_nv
+};
+// The one whose workgroups, as many at a time as there are cores, are done first. `forced`: see
+// Tuning::half_tile.
+const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint32_t n,
+                                 uint32_t rows, uint32_t forced);
 
 // Into how many parts ATTENTION cuts the keys. `keys` bounds the keys of this submission.
 constexpr uint32_t kAttentionSplits = 16;     // at most
 constexpr uint32_t kAttentionSplitTokens = 8; // more tokens have work enough
 uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys);
+
+// The same for the form of decoding, whose parts are shorter; `groups`: workgroups without parts.
+constexpr uint32_t kDecodeSplits = 64; // at most
+constexpr uint32_t kDecodeParts = 128; // of all tokens together, at most
+uint32_t choose_decode_splits(uint32_t tokens, uint32_t groups, uint64_t keys,
+                              const Tuning &tuning);
 
 // The bucket of a number of keys: recordings are shared by all numbers of one bucket.
 int64_t key_bucket(int64_t keys, int64_t most);

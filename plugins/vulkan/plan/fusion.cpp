@@ -1,6 +1,7 @@
 #include "plugins/vulkan/plan/fusion.h"
 
 #include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/plan/fusion_qkv.h"
 
 #include <algorithm>
 
@@ -114,6 +115,7 @@ void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
 
 constexpr Fusion kFusions[] = {
     {"norm * weight", match_norm_mul, plan_norm_mul_group},
+    {"Q, K and V up to the cache", match_qkv, plan_qkv_group},
     {"matmul + bias or residual", match_matmul_add, plan_matmul_add_group},
     {"gate and up + GLU", match_gated, plan_gated_group},
     {"rope + KV write", match_rope_write, plan_rope_write_group},
@@ -131,17 +133,22 @@ Uses::Uses(const Region &region)
         for_inputs(region, region.nodes[i],
                    [&](uint32_t tensor) { readers_[region.tensors[tensor].storage].push_back(i); });
     for (const uint32_t tensor : region.outputs)
-        outputs_[tensor] = true;
+        outputs_[tensor] = outputs_[region.tensors[tensor].storage] = true;
 }
 
-std::optional<uint32_t> Uses::only_reader(uint32_t tensor) const {
+std::optional<uint32_t> Uses::only_node(uint32_t tensor) const {
     const Tensor &t = region_.tensors[tensor];
     if (t.role != RZ_ROLE_TEMP || t.is_view(tensor) || outputs_[tensor]) return std::nullopt;
     const auto &readers = readers_[tensor];
-    if (readers.size() != 1) return std::nullopt;
-    const auto &inputs = region_.nodes[readers[0]].inputs;
+    return readers.size() == 1 ? std::optional(readers[0]) : std::nullopt;
+}
+
+std::optional<uint32_t> Uses::only_reader(uint32_t tensor) const {
+    const auto reader = only_node(tensor);
+    if (!reader) return std::nullopt;
+    const auto &inputs = region_.nodes[*reader].inputs;
     if (std::find(inputs.begin(), inputs.end(), tensor) == inputs.end()) return std::nullopt;
-    return readers[0];
+    return reader;
 }
 
 bool Uses::may_move(uint32_t from, uint32_t to) const {

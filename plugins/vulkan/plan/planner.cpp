@@ -1,5 +1,9 @@
 #include "plugins/vulkan/plan/planner.h"
 
+#include "plugins/vulkan/ops/op.h"
+
+#include <algorithm>
+
 namespace realizar::vulkan {
 
 namespace {
@@ -101,7 +105,9 @@ Matrix Planner::matrix(uint32_t tensor) {
     m.type = plane_type(t.dtype);
     if (!m.type) return m;
     if (t.role == RZ_ROLE_WEIGHT) {
-        m.fixed = weights_->planes(region_.tensors[t.storage].key, t);
+        const uint64_t key = region_.tensors[t.storage].key;
+        m.fixed = weights_->planes(key, t);
+        m.half = weights_->half_rows(key, t);
         return m;
     }
     const uint64_t blocks = static_cast<uint64_t>(t.dims[0] * t.inner()) / 32 / m.type->groups;
@@ -120,6 +126,27 @@ const View *Planner::find_shared(const std::string &what) const {
 const Norm *Planner::find_norm(uint32_t tensor) const {
     const auto found = norms_.find(tensor);
     return found == norms_.end() ? nullptr : &found->second;
+}
+
+const Glu *Planner::find_glu(uint32_t tensor) const {
+    const auto found = glus_.find(tensor);
+    return found == glus_.end() ? nullptr : &found->second;
+}
+
+bool Planner::only_matrices_take(uint32_t tensor) const {
+    const auto &outputs = region_.outputs;
+    if (std::find(outputs.begin(), outputs.end(), tensor) != outputs.end()) return false;
+    const auto takes = [&](const Node &node) {
+        bool takes_it = false;
+        for_inputs(region_, node, [&](uint32_t input) {
+            takes_it = takes_it || region_.tensors[input].storage == tensor;
+        });
+        return takes_it;
+    };
+    return std::all_of(region_.nodes.begin(), region_.nodes.end(), [&](const Node &node) {
+        return !takes(node) || (node.op == RZ_OP_MATMUL && node.inputs[1] == tensor &&
+                                plane_type(region_.input(node, 0).dtype));
+    });
 }
 
 void Planner::add(std::unique_ptr<Step> step) {

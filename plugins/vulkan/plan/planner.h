@@ -16,6 +16,7 @@ struct Matrix {
     View view;                       // plain types, and the source of planes made on the fly
     const PlaneType *type = nullptr; // null: a plain type
     Planes fixed = {};               // of a weight
+    uint64_t half = 0;               // address of its rows in F16 (half_weights.h); 0: none
     View packed;                     // planes made on the fly, in scratch memory
     PlaneLayout layout{{}, 0};
     bool is_packed = false;
@@ -25,8 +26,8 @@ struct Matrix {
 };
 
 // Groups of 32 elements that the single form of MATMUL (ops/matmul_single.h) can keep: 40 bytes each of
-// the 32 KiB of shared memory that lavapipe has, next to 7 KiB for sums.
-constexpr uint32_t kSingleGroups = 608;
+// the 32 KiB of shared memory that lavapipe has, next to 2 KiB for sums.
+constexpr uint32_t kSingleGroups = 760;
 
 // Whether x can be the operand of the single form when it is one vector; its loads take 16 bytes.
 inline bool fits_single(const View &x) {
@@ -41,6 +42,12 @@ struct Norm {
     View x;
     std::optional<View> weight;
     float epsilon = 0;
+};
+
+// A GLU that the step which turns its result into F16 may compute.
+struct Glu {
+    View a, b;
+    uint32_t kind;
 };
 
 class Planner {
@@ -70,6 +77,11 @@ class Planner {
     // The norm whose result is `tensor`, if its takers may compute it; null: none.
     const Norm *find_norm(uint32_t tensor) const;
     void share_norm(uint32_t tensor, const Norm &norm) { norms_[tensor] = norm; }
+    // The same of a GLU; its takers are matrices in planes.
+    const Glu *find_glu(uint32_t tensor) const;
+    void share_glu(uint32_t tensor, const Glu &glu) { glus_[tensor] = glu; }
+    // Whether only matrices in planes take `tensor`.
+    bool only_matrices_take(uint32_t tensor) const;
     // Steps from here to the next call with none do nothing where `x` takes the single form:
     // another step does their work.
     void set_not_single(std::optional<View> x) { not_single_ = x; }
@@ -92,6 +104,7 @@ class Planner {
     bool fuse_;
     std::map<std::string, View> shared_;
     std::map<uint32_t, Norm> norms_; // by the tensor of the result
+    std::map<uint32_t, Glu> glus_;
     std::optional<View> not_single_;
 };
 

@@ -20,7 +20,7 @@ void Recorder::synchronise() {
             const Range range = range_of(access);
             return overlaps(written_, range) || (access.write && overlaps(read_, range));
         });
-    if (conflict) {
+    if (conflict && !gpu_.settings().race) {
         VkMemoryBarrier barrier = {};
         barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
         barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
@@ -48,6 +48,17 @@ void Recorder::dispatch(const std::string &shader, std::span<const uint32_t> con
                                  0, size, params);
     gpu_.vk().vkCmdDispatch(commands_, grid.x, grid.y, grid.z);
     ++dispatches_;
+    if (times_) note(shader, constants, grid);
+}
+
+void Recorder::note(const std::string &shader, std::span<const uint32_t> constants, Grid grid) {
+    std::string label = shader + " (";
+    for (const uint32_t constant : constants)
+        label += std::to_string(constant) + ' ';
+    label +=
+        ") " + std::to_string(grid.x) + ' ' + std::to_string(grid.y) + ' ' + std::to_string(grid.z);
+    times_->mark(commands_, std::move(label), bytes_);
+    bytes_ = 0;
 }
 
 } // namespace realizar::vulkan

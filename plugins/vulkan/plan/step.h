@@ -50,8 +50,10 @@ inline uint32_t groups_for(uint64_t n, uint32_t size) {
 // last barrier wrote, or writes bytes that one read.
 class Recorder {
   public:
-    Recorder(Gpu &gpu, VkCommandBuffer commands, std::span<const Place> places, Symbols values)
-        : symbols(values), gpu_(gpu), commands_(commands), places_(places) {}
+    // `times`: null, or where the time of each dispatch is noted.
+    Recorder(Gpu &gpu, VkCommandBuffer commands, std::span<const Place> places, Symbols values,
+             Timestamps *times = nullptr)
+        : symbols(values), gpu_(gpu), commands_(commands), places_(places), times_(times) {}
 
     void record(const Step &step) {
         step_ = &step;
@@ -59,6 +61,10 @@ class Recorder {
     }
 
     const Features &features() const { return gpu_.features(); }
+    const Tuning &tuning() const { return gpu_.settings().tuning; }
+    uint32_t cores() const { return gpu_.physical().cores; }
+    // Bytes that the next dispatch reads, for a profile.
+    void expect_bytes(uint64_t bytes) { bytes_ = bytes; }
     uint64_t address(const View &view) const {
         return places_[view.storage()].address + view.offset();
     }
@@ -69,8 +75,13 @@ class Recorder {
     template <class Params>
     void dispatch(const std::string &shader, std::initializer_list<uint32_t> constants,
                   const Params &params, Grid grid) {
+        dispatch(shader, std::span(constants.begin(), constants.size()), params, grid);
+    }
+    template <class Params>
+    void dispatch(const std::string &shader, std::span<const uint32_t> constants,
+                  const Params &params, Grid grid) {
         static_assert(sizeof(Params) <= kPushBytes);
-        dispatch(shader, {constants.begin(), constants.size()}, &params, sizeof(params), grid);
+        dispatch(shader, constants, &params, sizeof(params), grid);
     }
 
     uint32_t dispatches() const { return dispatches_; }
@@ -84,6 +95,7 @@ class Recorder {
     };
     static bool overlaps(const std::vector<Range> &ranges, const Range &range);
     void synchronise();
+    void note(const std::string &shader, std::span<const uint32_t> constants, Grid grid);
     void dispatch(const std::string &shader, std::span<const uint32_t> constants,
                   const void *params, uint32_t size, Grid grid);
 
@@ -94,6 +106,8 @@ class Recorder {
     std::vector<Range> read_, written_; // since the last barrier
     VkPipeline bound_ = VK_NULL_HANDLE;
     uint32_t dispatches_ = 0, barriers_ = 0;
+    Timestamps *times_;
+    uint64_t bytes_ = 0;
 };
 
 } // namespace realizar::vulkan

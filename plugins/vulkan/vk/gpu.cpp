@@ -96,6 +96,7 @@ Gpu::Gpu(const rz_host &host, const Settings &settings, Validation &validation,
 
 Gpu::~Gpu() {
     pipelines_->save();
+    if (settings_.profile) host_.log(host_.self, RZ_LOG_INFO, profile_.report().c_str());
     release();
 }
 

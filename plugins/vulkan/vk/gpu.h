@@ -4,6 +4,7 @@
 #include "plugins/vulkan/vk/instance.h"
 #include "plugins/vulkan/vk/memory.h"
 #include "plugins/vulkan/vk/pipelines.h"
+#include "plugins/vulkan/vk/profile.h"
 
 #include <functional>
 #include <mutex>
@@ -65,6 +66,7 @@ class Gpu {
     Counters &counters() { return counters_; }
     Allocator &memory() { return *memory_; }
     Pipelines &pipelines() { return *pipelines_; }
+    Profile &profile() { return profile_; }
 
     // [any-thread] Hands a recorded command buffer to the device; `progress` reaches `value` at its
     // end. Work runs in the order of these calls; each command buffer starts with a full barrier
@@ -93,6 +95,7 @@ class Gpu {
     Validation &validation_;
     const Physical &physical_;
     Counters counters_;
+    Profile profile_;
     VkDevice device_ = VK_NULL_HANDLE;
     VolkDeviceTable table_ = {};
     VkQueue queue_ = VK_NULL_HANDLE;

@@ -17,6 +17,10 @@ struct Features {
     bool storage_8bit = false;
     bool subgroup_control = false; // a chosen subgroup size with full subgroups
     bool coopmat_khr = false;      // 16 x 16 x 16, F16 with F32 sums, by subgroups of 32
+    bool coopmat_nv = false;       // the same by workgroups of 128 and 256, loaded as tensors
+    bool decode_attention = false; // shaders/attention_decode.comp
+    bool qkv = false;              // shaders/matvec_qkv.comp
+    bool half_plain = false;       // cooperative forms without such matrices, for tests
     bool memory_budget = false;
     bool host_memory = false; // device memory that the host sees in place
 };
@@ -29,12 +33,15 @@ struct Physical {
     uint8_t uuid[16] = {};
     uint64_t max_allocation = 0;
     uint32_t subgroup_size = 0;
-    bool subgroup_sums = false; // subgroupAdd in compute shaders
+    bool subgroup_sums = false;     // subgroupAdd in compute shaders
+    bool subgroup_shuffles = false; // subgroupShuffleXor
     uint32_t queue_family = 0;
+    uint32_t cores = 1; // that run workgroups side by side; a large number if the driver is silent
     Features features;
 
     uint64_t device_memory() const; // of the largest device-local heap
     uint32_t device_heap() const;   // its index
+    uint64_t free_memory() const;   // of that heap, as far as the driver tells
 };
 
 // What the validation layer said.

@@ -39,6 +39,18 @@ struct Chain {
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, nullptr, VK_FALSE,
         VK_FALSE};
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV coopmat_nv = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+        nullptr,
+        VK_FALSE,
+        VK_FALSE,
+        VK_FALSE,
+        VK_FALSE,
+        VK_FALSE,
+        VK_FALSE,
+        VK_FALSE};
+#endif
     void **tail;
 };
 
@@ -97,6 +109,47 @@ bool has_coopmat(VkInstance instance, const Physical &physical) {
 #endif
 }
 
+// Tiles in multiples of 64 by 64 by 16 that belong to workgroups of 128 and of 256, up to 256.
+bool has_coopmat_nv(VkInstance instance, const Physical &physical) {
+#ifdef VK_NV_cooperative_matrix2
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {};
+    limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV;
+    VkPhysicalDeviceProperties2 properties = {};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &limits;
+    vkGetPhysicalDeviceProperties2(physical.handle, &properties);
+    if (limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize < 256 ||
+        limits.cooperativeMatrixFlexibleDimensionsMaxDimension < 256)
+        return false;
+    const auto list =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV>(
+            vkGetInstanceProcAddr(
+                instance, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"));
+    uint32_t count = 0;
+    if (!list || list(physical.handle, &count, nullptr) != VK_SUCCESS) return false;
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV empty = {};
+    empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
+    std::vector<VkCooperativeMatrixFlexibleDimensionsPropertiesNV> shapes(count, empty);
+    if (list(physical.handle, &count, shapes.data()) != VK_SUCCESS) return false;
+    const auto fits = [&](uint32_t threads) {
+        return std::any_of(shapes.begin(), shapes.end(), [&](const auto &shape) {
+            return 64 % shape.MGranularity == 0 && 64 % shape.NGranularity == 0 &&
+                   16 % shape.KGranularity == 0 && shape.workgroupInvocations == threads &&
+                   shape.AType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                   shape.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                   shape.CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+                   shape.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+                   shape.scope == VK_SCOPE_WORKGROUP_KHR;
+        });
+    };
+    return fits(128) && fits(256);
+#else
+    static_cast<void>(instance);
+    static_cast<void>(physical);
+    return false;
+#endif
+}
+
 void read_features(const Settings &settings, const Extensions &extensions, Chain &chain,
                    Physical &out) {
     const bool dot = is_13(out) || extensions.has(kDot);
@@ -106,6 +159,9 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
 #ifdef VK_KHR_cooperative_matrix
     if (extensions.has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) chain.add(chain.coopmat);
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    if (extensions.has(VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) chain.add(chain.coopmat_nv);
+#endif
     vkGetPhysicalDeviceFeatures2(out.handle, &chain.core);
     Features &f = out.features;
     f.fp16 = settings.fp16 && chain.v12.shaderFloat16;
@@ -114,11 +170,34 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
     f.storage_8bit = chain.v12.storageBuffer8BitAccess;
     f.subgroup_control =
         subgroups && chain.subgroups.subgroupSizeControl && chain.subgroups.computeFullSubgroups;
+    f.decode_attention = settings.decode_attention;
+    f.qkv = settings.qkv;
     f.memory_budget = extensions.has(kBudget);
+    f.half_plain = settings.tuning.half_plain > 0;
 #ifdef VK_KHR_cooperative_matrix
     f.coopmat_khr = settings.coopmat && f.fp16 && f.memory_model &&
                     chain.coopmat.cooperativeMatrix && has_coopmat(volkGetLoadedInstance(), out);
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    const VkPhysicalDeviceCooperativeMatrix2FeaturesNV &nv = chain.coopmat_nv;
+    f.coopmat_nv = settings.coopmat_nv && f.coopmat_khr && is_13(out) &&
+                   nv.cooperativeMatrixWorkgroupScope && nv.cooperativeMatrixFlexibleDimensions &&
+                   nv.cooperativeMatrixTensorAddressing &&
+                   has_coopmat_nv(volkGetLoadedInstance(), out);
+#endif
+}
+
+// How many cores run workgroups side by side, where the driver says so.
+uint32_t count_cores(const Physical &physical, const Extensions &extensions) {
+    constexpr uint32_t kUnknown = 132;
+    if (!extensions.has(VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME)) return kUnknown;
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV cores = {};
+    cores.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV;
+    VkPhysicalDeviceProperties2 properties = {};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &cores;
+    vkGetPhysicalDeviceProperties2(physical.handle, &properties);
+    return std::max(cores.shaderSMCount, 1u);
 }
 
 void read_properties(Physical &out) {
@@ -141,6 +220,7 @@ void read_properties(Physical &out) {
     out.subgroup_size = subgroup.subgroupSize;
     out.subgroup_sums = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                         (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+    out.subgroup_shuffles = (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) != 0;
     out.max_allocation = limits.maxMemoryAllocationSize;
     std::memcpy(out.uuid, ids.deviceUUID, sizeof(out.uuid));
     vkGetPhysicalDeviceMemoryProperties(out.handle, &out.memory);
@@ -175,6 +255,19 @@ uint32_t Physical::device_heap() const {
 
 uint64_t Physical::device_memory() const { return memory.memoryHeaps[device_heap()].size; }
 
+uint64_t Physical::free_memory() const {
+    if (!features.memory_budget) return device_memory();
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {};
+    budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
+    VkPhysicalDeviceMemoryProperties2 now = {};
+    now.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+    now.pNext = &budget;
+    vkGetPhysicalDeviceMemoryProperties2(handle, &now);
+    const uint32_t heap = device_heap();
+    const uint64_t all = budget.heapBudget[heap], used = budget.heapUsage[heap];
+    return std::min(all > used ? all - used : 0, device_memory());
+}
+
 bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
               std::string &reason) {
     out.handle = handle;
@@ -186,7 +279,9 @@ bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
     }
     read_properties(out);
     Chain chain;
-    read_features(settings, Extensions(handle), chain, out);
+    const Extensions extensions(handle);
+    read_features(settings, extensions, chain, out);
+    out.cores = count_cores(out, extensions);
     const struct {
         VkBool32 there;
         const char *name;
@@ -194,7 +289,8 @@ bool describe(VkPhysicalDevice handle, const Settings &settings, Physical &out,
                     {chain.v12.timelineSemaphore, "timelineSemaphore"},
                     {chain.v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
                     {chain.core.features.shaderInt64, "shaderInt64"},
-                    {out.subgroup_sums, "arithmetic of subgroups"}};
+                    {out.subgroup_sums, "arithmetic of subgroups"},
+                    {out.subgroup_shuffles, "shuffles of subgroups"}};
     for (const auto &feature : required)
         if (!feature.there) {
             reason = name + " lacks " + feature.name;
@@ -242,6 +338,15 @@ VkDevice create_logical(const Physical &physical, VolkDeviceTable &table) {
         chain.coopmat.cooperativeMatrix = VK_TRUE;
         chain.add(chain.coopmat);
         extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+#endif
+#ifdef VK_NV_cooperative_matrix2
+    if (f.coopmat_nv) {
+        chain.coopmat_nv.cooperativeMatrixWorkgroupScope = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixFlexibleDimensions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixTensorAddressing = VK_TRUE;
+        chain.add(chain.coopmat_nv);
+        extensions.push_back(VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     }
 #endif
     const float priority = 1.0f;

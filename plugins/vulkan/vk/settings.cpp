@@ -2,7 +2,9 @@
 
 #include "plugins/vulkan/vk/failure.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <sstream>
 
 namespace realizar::vulkan {
@@ -21,7 +23,11 @@ void read_disabled(Settings &out) {
     } features[] = {{"fp16", &out.fp16},
                     {"int_dot", &out.int_dot},
                     {"coopmat", &out.coopmat},
-                    {"host_memory", &out.host_memory}};
+                    {"coopmat2", &out.coopmat_nv},
+                    {"half_weights", &out.half_weights},
+                    {"host_memory", &out.host_memory},
+                    {"decode_attention", &out.decode_attention},
+                    {"qkv", &out.qkv}};
     std::istringstream words(out.disabled);
     for (std::string word; std::getline(words, word, ',');) {
         bool known = word.empty();
@@ -31,10 +37,12 @@ void read_disabled(Settings &out) {
                 known = true;
             }
         if (!known)
-            raise(RZ_INVALID_ARGUMENT,
-                  "REALIZAR_VULKAN_DISABLE: expected fp16, int_dot, coopmat or host_memory, "
-                  "found '%s'",
-                  word.c_str());
+            raise(
+                RZ_INVALID_ARGUMENT,
+                "REALIZAR_VULKAN_DISABLE: expected fp16, int_dot, coopmat, coopmat2, half_weights, "
+                "host_memory, "
+                "decode_attention or qkv, found '%s'",
+                word.c_str());
     }
 }
 
@@ -55,12 +63,50 @@ void read_fail(const std::string &text, Settings &out) {
               text.c_str());
 }
 
+void read_tuning(const std::string &text, Tuning &out) {
+    const struct {
+        const char *name;
+        uint32_t *value;
+    } figures[] = {{"matvec_groups", &out.matvec_groups},
+                   {"matvec_batch", &out.matvec_batch},
+                   {"attention_groups", &out.attention_groups},
+                   {"attention_batch", &out.attention_batch},
+                   {"half_plain", &out.half_plain},
+                   {"half_tile", &out.half_tile}};
+    constexpr unsigned long kMost = 65535; // a dimension of a grid
+    std::istringstream words(text);
+    for (std::string word; std::getline(words, word, ',');) {
+        const size_t colon = std::min(word.find(':'), word.size());
+        const std::string number = word.substr(std::min(colon + 1, word.size()));
+        const unsigned long value = std::strtoul(number.c_str(), nullptr, 10);
+        const auto *found =
+            std::find_if(std::begin(figures), std::end(figures),
+                         [&](const auto &figure) { return word.substr(0, colon) == figure.name; });
+        if (found == std::end(figures) || value == 0 || value > kMost)
+            raise(RZ_INVALID_ARGUMENT,
+                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, attention_groups, "
+                  "attention_batch, half_plain or half_tile, a colon and 1 to %lu, found '%s'",
+                  kMost, word.c_str());
+        *found->value = static_cast<uint32_t>(value);
+    }
+}
+
+void read_profile(const std::string &text, Settings &out) {
+    out.race = text == "race";
+    out.profile = text == "1" || out.race;
+    if (!text.empty() && text != "0" && !out.profile)
+        raise(RZ_INVALID_ARGUMENT, "REALIZAR_VULKAN_PROFILE: expected 1 or race, found '%s'",
+              text.c_str());
+}
+
 } // namespace
 
 Settings read_settings() {
     Settings settings;
     settings.disabled = environment("REALIZAR_VULKAN_DISABLE");
     read_disabled(settings);
+    read_tuning(environment("REALIZAR_VULKAN_TUNE"), settings.tuning);
+    read_profile(environment("REALIZAR_VULKAN_PROFILE"), settings);
     settings.validate = environment("REALIZAR_VULKAN_VALIDATE") == "1";
     read_fail(environment("REALIZAR_VULKAN_FAIL"), settings);
     return settings;

@@ -97,8 +97,18 @@ struct MatvecQuantParams {
 struct MatvecSingleParams {
     Planes w;
     uint64_t x, norm, y, add; // norm, add 0: none
+    uint64_t table;           // matvec_qkv.comp: a QkvTable
     uint n;                   // of y
     float epsilon;
+    uint first; // matvec_qkv.comp
+};
+
+// Q, K and V of a token in one dispatch: what does not fit into the push constants, written once
+// when the program is bound. Strides of the caches in elements.
+struct QkvTable {
+    uint64_t bias[3], angles; // bias 0: none; angles as of RopeParams
+    uint64_t k, v, cells;
+    uint k_cell, k_head, v_cell, v_head, capacity;
 };
 
 // MATMUL with x as floats and w of a plain type, or w in planes (matmul_tile_*).
@@ -109,11 +119,13 @@ struct MatmulParams {
     uint k, n, n1, n2, rows, add_stride;
 };
 
-// x -> F16: y [rows, stride], behind inner zeros, and the factor of each row in scales [rows].
+// x -> F16: y [rows, stride], behind inner zeros, and the factor of each row in scales [rows]. `other`:
+// the second operand of a GLU, or a base alone: the weight of a norm.
 struct HalfRowsParams {
-    Rows x;
+    Rows x, other;
     uint64_t y, scales;
     uint n1, n2, inner, rows, stride;
+    float epsilon;
 };
 
 // MATMUL on x from HalfRowsParams; w in planes, or plane[0] and stride of F16.
@@ -123,8 +135,23 @@ struct MatmulCoopmatParams {
     uint k, n, rows, add_stride, x_stride;
 };
 
+// w in planes -> F16: y [rows, stride], zeros behind the elements of a row.
+struct HalfWeightsParams {
+    Planes w;
+    uint64_t y;
+    uint rows, stride;
+};
+
+// MATMUL on x from HalfRowsParams and w from HalfWeightsParams; their stride is a specialisation
+// constant.
+struct MatmulHalfParams {
+    uint64_t w, x, scales, y, add; // add 0: none
+    uint n, rows, add_stride;
+};
+
 struct AttentionParams {
     uint64_t q, k, v, table, y; // table: an AttentionTable
+    uint64_t parts, counters;   // attention_decode.comp: of the splits, how many have ended
     uint q_token, q_head, sequences;
     uint k_cell, k_head, v_cell, v_head; // in units of the type's alignment
     uint tokens, heads, group, dk, dv;
