@@ -10,12 +10,14 @@ namespace realizar::cpu {
 class Planner {
   public:
     // Adds scratch tensors to `region`. Without `fuse`, each node gets its own helper steps.
-    Planner(Region &region, const Kernels &kernels, unsigned threads, bool fuse)
-        : region_(region), kernels_(kernels), threads_(threads), fuse_(fuse),
+    Planner(Region &region, const Kernels &kernels, const rz_ext_decode *decoders, unsigned threads,
+            bool fuse)
+        : region_(region), kernels_(kernels), decoders_(decoders), threads_(threads), fuse_(fuse),
           generation_(region.tensors.size()) {}
 
     const Region &region() const { return region_; }
     const Kernels &kernels() const { return kernels_; }
+    const rz_ext_decode *decoders() const { return decoders_; } // of the host; may be null
     unsigned threads() const { return threads_; }
 
     View view(uint32_t tensor) const { return View(region_, tensor); }
@@ -38,6 +40,7 @@ class Planner {
 
     Region &region_;
     const Kernels &kernels_;
+    const rz_ext_decode *decoders_;
     unsigned threads_;
     bool fuse_;
     std::vector<uint32_t> generation_; // of each storage: writes so far

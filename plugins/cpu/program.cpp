@@ -32,7 +32,7 @@ rz_code find_weights(rz_program &program, const rz_weights *set, rz_error *err) 
 
 void plan_steps(rz_program &program, bool fuse) {
     rz_driver &driver = program.device.driver;
-    Planner planner(program.region, driver.kernels, driver.pool.threads(), fuse);
+    Planner planner(program.region, driver.kernels, driver.decoders, driver.pool.threads(), fuse);
     for (const Node &node : program.region.nodes)
         find_op(node.op)->plan(planner, node);
     program.steps = planner.take();
@@ -56,7 +56,7 @@ rz_code compile(rz_device *device, const rz_graph *graph, rz_weights *weights,
         auto program = std::unique_ptr<rz_program>(new rz_program{*device});
         if (code == RZ_OK) code = read_region(graph, program->region, err);
         for (uint32_t i = 0; code == RZ_OK && i < program->region.nodes.size(); ++i)
-            code = plugin::check_node(program->region, i, kCoverage, err);
+            code = plugin::check_node(program->region, i, coverage(device->driver.decoders), err);
         if (code == RZ_OK) code = find_weights(*program, weights, err);
         if (code != RZ_OK) return code;
         program->tensor_count = static_cast<uint32_t>(program->region.tensors.size());

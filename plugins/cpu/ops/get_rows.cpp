@@ -1,5 +1,5 @@
 // GET_ROWS: rows of a table, dequantised.
-#include "plugins/cpu/ops/op.h"
+#include "plugins/cpu/ops/lent.h"
 
 #include <cstring>
 
@@ -9,8 +9,8 @@ namespace {
 
 class GetRowsStep : public RowStep {
   public:
-    GetRowsStep(const View &table, WeightType type, const View &ids, const View &y)
-        : RowStep(y, 300), table_(table), ids_(ids), type_(type) {
+    GetRowsStep(const View &table, const RowDecoder &decode, const View &ids, const View &y)
+        : RowStep(y, 300), table_(table), ids_(ids), decode_(decode) {
         reads(table, false);
         reads(ids, false);
         writes(y);
@@ -24,16 +24,16 @@ class GetRowsStep : public RowStep {
         if (id < 0 || id >= table_.steps(run))
             std::memset(y, 0, n * sizeof(float));
         else
-            run.kernels->decode[type_](table_.row<uint8_t>(run, id), y, n);
+            decode_(run, table_.row<uint8_t>(run, id), y, n);
     }
 
     View table_, ids_;
-    WeightType type_;
+    RowDecoder decode_;
 };
 
 void plan(Planner &planner, const Node &node) {
     planner.add(std::make_unique<GetRowsStep>(
-        planner.view(node.inputs[0]), weight_type(planner.region().input(node, 0).dtype),
+        planner.view(node.inputs[0]), RowDecoder(planner, planner.region().input(node, 0).dtype),
         planner.view(node.inputs[1]), planner.view(node.outputs[0])));
 }
 

@@ -1,5 +1,5 @@
 // MATMUL: quantised weights take activations in 8 bits, made once per input by a step of its own.
-#include "plugins/cpu/ops/op.h"
+#include "plugins/cpu/ops/lent.h"
 
 #include <algorithm>
 
@@ -113,6 +113,7 @@ class MatmulStep : public Step {
 void plan(Planner &planner, const Node &node) {
     const Tensor w = planner.region().input(node, 0);
     const WeightType type = weight_type(w.dtype);
+    if (type == kWeightTypes) return plan_lent_matmul(planner, node);
     const View x = planner.view(node.inputs[1]);
     View operand = x;
     int64_t stride = x.uniform_stride();
