@@ -11,11 +11,24 @@
 namespace realizar::cli {
 namespace {
 
-constexpr uint32_t kDefaultBatch = 512;
+// Large GPUs are idle in parts with fewer rows; what a step of theirs keeps is 2 GiB at most for the
+// models that they hold.
+uint32_t default_batch(const Device &device, uint64_t weight_bytes) {
+    constexpr uint32_t kUsual = 512, kLarge = 2048;
+    constexpr uint64_t kSpare = uint64_t{4} << 30;
+    const uint64_t free = device.info().memory_free;
+    const bool large =
+        device.info().kind == RZ_DEVICE_GPU && free > kSpare && weight_bytes <= (free - kSpare) / 2;
+    return large ? kLarge : kUsual;
+}
 
-uint32_t batch_rows(const ModelOptions &options) {
+uint32_t batch_rows(const ModelOptions &options, const Device &device, const GgufFile &file) {
     if (options.batch && options.ubatch) return std::min(*options.batch, *options.ubatch);
-    return options.batch.value_or(options.ubatch.value_or(kDefaultBatch));
+    if (options.batch || options.ubatch) return options.batch.value_or(options.ubatch.value_or(0));
+    uint64_t bytes = 0;
+    for (const GgufTensor &tensor : file.tensors())
+        bytes += tensor.data.size();
+    return default_batch(device, bytes);
 }
 
 void print_choice(const DeviceChoice &choice, const BackendOptions &options) {
@@ -87,7 +100,9 @@ void add_engine_options(CLI::App &command, ModelOptions &options) {
         .add_option("-c,--ctx-size", options.context,
                     "context in tokens (default: the model's, at most 4096)")
         ->check(CLI::NonNegativeNumber);
-    command.add_option("-b,--batch-size", options.batch, "prompt tokens per step (default: 512)");
+    command.add_option("-b,--batch-size", options.batch,
+                       "prompt tokens per step (default: 512, or 2048 on a GPU "
+                       "with much free memory)");
     command.add_option("--ubatch-size", options.ubatch,
                        "the same (-ub); if both are given, the smaller one counts");
     const CLI::IsMember types({"f16", "f32", "q8_0"}, CLI::ignore_case);
@@ -136,10 +151,10 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
     print_choice(choice, options);
 
     EngineOptions engine;
+    engine.batch = batch_rows(options, *choice.devices.front(), *file);
     engine.devices = std::move(choice.devices);
     engine.require_first = options.device.require;
     engine.context = options.context;
-    engine.batch = batch_rows(options);
     engine.sequences = sequences;
     engine.logit_rows = std::min(logit_rows, std::max(engine.batch, 1u));
     engine.key_type = *dtype_from_name(options.key_type);
