@@ -7,14 +7,15 @@ namespace realizar {
 namespace {
 
 constexpr uint64_t kCacheTypes =
-    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0);
+    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) |
+    RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
 
 Status expect_cache(const OpCall &call, size_t i) {
     const rz_tensor &cache = call.in(i);
     if (cache.role != RZ_ROLE_STATE || cache.rank != 3)
         return call.bad_operand(i, "a STATE [cells, heads, D]");
     if ((RZ_DTYPE_BIT(cache.dtype) & kCacheTypes) == 0)
-        return call.bad_operand(i, "F32, F16 or Q8_0");
+        return call.bad_operand(i, "F32, F16, Q8_0 or Q4_0");
     return {};
 }
 

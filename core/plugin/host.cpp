@@ -1,6 +1,7 @@
 #include "core/plugin/host.h"
 
 #include "core/plugin/blob_cache.h"
+#include "core/quant/lend.h"
 
 #include <bit>
 #include <cstdlib>
@@ -158,7 +159,9 @@ rz_code Host::State::cache_put(void *self, const char *key, const void *data, ui
 
 uint32_t Host::State::is_cancelled(void *self) { return client(self).host->cancelled ? 1 : 0; }
 
-const void *Host::State::get_extension(void *, const char *) { return nullptr; }
+const void *Host::State::get_extension(void *, const char *id) {
+    return id && std::strcmp(id, RZ_EXT_DECODE) == 0 ? lent_decoders() : nullptr;
+}
 
 Host::Host(HostOptions options) : state_(std::make_unique<State>()) {
     state_->threads =

@@ -1,3 +1,4 @@
+#include "core/reference/ref_cache.h"
 #include "core/reference/ref_ops.h"
 
 #include <algorithm>
@@ -12,12 +13,20 @@ void ref_kv_write(RefCall &call) {
     const RefTensor &rows = call.in(1);
     const std::vector<int64_t> cells = ref_integers(call.in(2));
     const int64_t heads = cache.dim(1);
-    std::vector<double> scratch;
+    std::vector<double> scratch, rotated;
     for (size_t t = 0; t < cells.size(); ++t) {
         if (cells[t] < 0 || cells[t] >= cache.dim(0)) continue;
-        for (int64_t h = 0; h < heads; ++h)
-            cache.set_row(cells[t] * heads + h,
-                          rows.row(static_cast<int64_t>(t) * heads + h, scratch));
+        for (int64_t h = 0; h < heads; ++h) {
+            const int64_t at = cells[t] * heads + h;
+            const auto row = rows.row(static_cast<int64_t>(t) * heads + h, scratch);
+            if (cache.dtype() != RZ_DTYPE_Q4_0) {
+                cache.set_row(at, row);
+                continue;
+            }
+            rotated.assign(row.begin(), row.end());
+            ref_rotate(rotated);
+            cache.set_row_bytes(at, ref_encode_rotated(rotated));
+        }
     }
 }
 
@@ -103,7 +112,9 @@ void ref_attention(RefCall &call) {
         const bool known = sequence >= 0 && sequence < pages.sequences();
         const std::vector<Visible> visible = visible_keys(
             attr, pages, sequence, known ? lengths[static_cast<size_t>(sequence)] : 0, position);
-        const std::span<const double> query = q.row(r, q_scratch);
+        const std::span<const double> plain = q.row(r, q_scratch);
+        std::vector<double> query(plain.begin(), plain.end());
+        if (k.dtype() == RZ_DTYPE_Q4_0) ref_rotate(query);
         scores.clear();
         for (const auto &[p, cell] : visible) {
             const std::span<const double> key = keys[cell * kv_heads + head / group];
@@ -123,6 +134,7 @@ void ref_attention(RefCall &call) {
             for (size_t d = 0; d < out.size(); ++d)
                 out[d] += scores[i] * value[d];
         }
+        if (v.dtype() == RZ_DTYPE_Q4_0) ref_rotate(out);
         call.out().set_row(r, out);
     }
 }

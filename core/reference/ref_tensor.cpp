@@ -104,6 +104,17 @@ void RefTensor::set_row(int64_t index, std::span<const double> values) {
     ref_decode(dtype_, rounded.data(), to);
 }
 
+void RefTensor::set_row_bytes(int64_t index, std::span<const std::byte> bytes) {
+    const uint64_t offset = row_offset(index);
+    if (storage_.numbers == nullptr) {
+        std::ranges::copy(bytes, storage_.bytes + offset);
+        return;
+    }
+    ref_decode(dtype_, bytes.data(),
+               {storage_.numbers + offset / info_->block_bytes * info_->block_elements,
+                static_cast<size_t>(inner())});
+}
+
 std::vector<int64_t> ref_integers(const RefTensor &tensor) {
     std::vector<int64_t> out;
     std::vector<double> scratch;

@@ -30,6 +30,7 @@ class RefTensor {
   public:
     RefTensor(const rz_tensor &tensor, std::span<const int64_t> symbols, RefStorage storage);
 
+    rz_dtype dtype() const { return dtype_; }
     uint32_t rank() const { return rank_; }
     int64_t dim(uint32_t i) const { return dims_[i]; }
     int64_t inner() const { return dims_[rank_ - 1]; }
@@ -40,6 +41,8 @@ class RefTensor {
     // Stores a row. F32 and I32 results of nodes keep all digits; everything else is rounded to
     // the tensor's type.
     void set_row(int64_t index, std::span<const double> values);
+    // Stores a row that is in the bytes of the tensor's type already.
+    void set_row_bytes(int64_t index, std::span<const std::byte> bytes);
 
   private:
     uint64_t row_offset(int64_t index) const; // bytes in the canonical layout

@@ -33,6 +33,8 @@ const DTypeInfo &dtype_info(DType dtype);
 // By name, letter case ignored.
 std::optional<DType> dtype_from_name(std::string_view name);
 
+constexpr bool is_integer(DType dtype) { return dtype >= DType::I8 && dtype <= DType::I64; }
+
 // Bytes of a row of `elements`; elements must be a multiple of block_elements.
 constexpr uint64_t row_bytes(const DTypeInfo &info, uint64_t elements) {
     return elements / info.block_elements * info.block_bytes;

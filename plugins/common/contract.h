@@ -42,7 +42,7 @@ struct Contract {
     void (*check)(const Region &region, const Node &node, Verdict &verdict);
 };
 
-// All operators of ABI 0.1, with the types of the typed operand that this project's backends have.
+// All operators of ABI 0.1, with the types of the typed operand that the contract allows.
 std::span<const Contract> contracts();
 const Contract *find_contract(uint32_t op); // nullptr for an unknown one
 
@@ -71,8 +71,13 @@ constexpr uint64_t kFloat32 = RZ_DTYPE_BIT(RZ_DTYPE_F32);
 constexpr uint64_t kFloats = kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_BF16);
 constexpr uint64_t kQuantised = RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) | RZ_DTYPE_BIT(RZ_DTYPE_Q4_0) |
                                 RZ_DTYPE_BIT(RZ_DTYPE_Q4_K) | RZ_DTYPE_BIT(RZ_DTYPE_Q6_K);
-constexpr uint64_t kWeights = kFloats | kQuantised;
-constexpr uint64_t kCaches = kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0);
+constexpr uint64_t kWeights =
+    kFloats | kQuantised; // those that all backends of this project compute
+#define RZ_BIT(name, id, elements, bytes) | RZ_DTYPE_BIT(id)
+constexpr uint64_t kEveryType = 0 RZ_DTYPES(RZ_BIT);
+#undef RZ_BIT
+constexpr uint64_t kCaches = kFloat32 | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) |
+                             RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
 
 constexpr bool has_type(uint64_t set, rz_dtype dtype) {
     return dtype < 64 && (set & RZ_DTYPE_BIT(dtype)) != 0;

@@ -115,7 +115,7 @@ void check_attention_shapes(const Region &region, const Node &node, Verdict &v) 
 void check_attention(const Region &region, const Node &node, Verdict &v) {
     for (size_t i = 3; i < 7; ++i)
         v.support(is_int(region.input(node, i)), "positions, sequences, pages and lengths in I32");
-    v.support(has_type(kCaches, region.input(node, 2).dtype), "values in F32, F16 or Q8_0");
+    v.support(has_type(kCaches, region.input(node, 2).dtype), "values in F32, F16, Q8_0 or Q4_0");
     v.support(is_f32(region.input(node, 0)) && is_f32(region.output(node, 0)) &&
                   (!region.has_input(node, 7) || is_f32(region.input(node, 7))),
               "q, sinks and output in F32");
@@ -174,8 +174,8 @@ constexpr size_t kScaleSize = sizeof(rz_attr_scale), kNormSize = sizeof(rz_attr_
 
 constexpr Contract kContracts[] = {
     // op, name, inputs, outputs, typed input, its types, attributes, check
-    {RZ_OP_GET_ROWS, "GET_ROWS", 2, 2, 1, 0, kWeights, 0, check_get_rows},
-    {RZ_OP_MATMUL, "MATMUL", 2, 2, 1, 0, kWeights, 0, check_matmul},
+    {RZ_OP_GET_ROWS, "GET_ROWS", 2, 2, 1, 0, kEveryType, 0, check_get_rows},
+    {RZ_OP_MATMUL, "MATMUL", 2, 2, 1, 0, kEveryType, 0, check_matmul},
     {RZ_OP_ADD, "ADD", 2, 2, 1, 0, kFloat32, 0, check_binary},
     {RZ_OP_MUL, "MUL", 2, 2, 1, 0, kFloat32, 0, check_binary},
     {RZ_OP_SCALE, "SCALE", 1, 1, 1, 0, kFloat32, kScaleSize, check_like},
@@ -193,7 +193,7 @@ constexpr Contract kContracts[] = {
     {RZ_OP_CLAMP, "CLAMP", 1, 1, 1, 0, kFloat32, sizeof(rz_attr_clamp), check_clamp},
     {RZ_OP_CONCAT, "CONCAT", 2, 2, 1, 0, kFloat32, 0, check_concat},
     {RZ_OP_ROUTE, "ROUTE", 1, 2, 2, 0, kFloat32, sizeof(rz_attr_route), check_route},
-    {RZ_OP_EXPERT_MATMUL, "EXPERT_MATMUL", 2, 4, 1, 0, kWeights, 0, check_expert_matmul},
+    {RZ_OP_EXPERT_MATMUL, "EXPERT_MATMUL", 2, 4, 1, 0, kEveryType, 0, check_expert_matmul},
     {RZ_OP_WEIGHTED_SUM, "WEIGHTED_SUM", 2, 2, 1, 0, kFloat32, 0, check_weighted_sum},
     {RZ_OP_SSM_CONV, "SSM_CONV", 5, 6, 2, 0, kFloat32, 0, check_ssm_conv},
     {RZ_OP_SSM_SCAN, "SSM_SCAN", 8, 9, 2, 0, kFloat32, 0, check_ssm_scan},

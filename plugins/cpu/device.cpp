@@ -13,14 +13,14 @@ rz_code capabilities(rz_device *device, rz_capability *rows, uint32_t stride, ui
                      rz_error *err) {
     if (!device || !count)
         return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "device.capabilities: NULL argument");
-    return plugin::list_capabilities(kCoverage, rows, stride, count, err);
+    return plugin::list_capabilities(coverage(device->driver.decoders), rows, stride, count, err);
 }
 
 rz_code classify(rz_device *device, const rz_graph *graph, uint8_t *states, rz_error *err) {
     return guarded(err, [&] {
         if (!device || !states)
             return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "device.classify: NULL argument");
-        return plugin::classify_nodes(kCoverage, graph, states, err);
+        return plugin::classify_nodes(coverage(device->driver.decoders), graph, states, err);
     });
 }
 

@@ -9,6 +9,14 @@
 #include <string>
 #include <unistd.h>
 
+rz_driver::rz_driver(const rz_host &services, const realizar::cpu::Kernels &table, unsigned threads)
+    : host(services), kernels(table), decoders(nullptr), pool(threads) {
+    if (!host.get_extension) return;
+    const auto *lent =
+        static_cast<const rz_ext_decode *>(host.get_extension(host.self, RZ_EXT_DECODE));
+    if (lent && RZ_HAS(lent, rz_ext_decode, decode) && lent->decode) decoders = lent;
+}
+
 namespace realizar::cpu {
 
 namespace {

@@ -6,11 +6,11 @@
 #include "plugins/cpu/support.h"
 
 struct rz_driver {
-    rz_driver(const rz_host &services, const realizar::cpu::Kernels &table, unsigned threads)
-        : host(services), kernels(table), pool(threads) {}
+    rz_driver(const rz_host &services, const realizar::cpu::Kernels &table, unsigned threads);
 
     const rz_host &host;
     const realizar::cpu::Kernels &kernels;
+    const rz_ext_decode *decoders; // of the host; null: it lends none
     realizar::cpu::Pool pool;
 };
 

@@ -313,7 +313,7 @@ TEST(Infer, NamesOperandExpectedAndFound) {
         {{RZ_OP_KV_WRITE, {{F32, {64, 2, 32}}, {F32, {T, 2, 32}}, {I32, {T}}}, {}},
          "KV_WRITE cache 'p': expected a STATE [cells, heads, D]"},
         {{RZ_OP_KV_WRITE, {state(BF16, {64, 2, 32}), {F32, {T, 2, 32}}, {I32, {T}}}, {}},
-         "expected F32, F16 or Q8_0, found BF16"},
+         "expected F32, F16, Q8_0 or Q4_0, found BF16"},
         {{RZ_OP_KV_WRITE, {state(F16, {64, 2, 32}), {F32, {T, 3, 32}}, {I32, {T}}}, {}},
          "KV_WRITE rows 'q': expected F32 [*, 2, 32] as in cache [64, 2, 32]"},
         {{RZ_OP_UNARY, {{F32, {T, 7}}}, {}}, "UNARY: expected at least 16 bytes of attributes"},

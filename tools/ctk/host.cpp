@@ -1,5 +1,7 @@
 #include "tools/ctk/host.h"
 
+#include "core/quant/lend.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -28,7 +30,9 @@ KitHost::KitHost() {
     table_.cache_get = cache_get;
     table_.cache_put = cache_put;
     table_.cancelled = [](void *self) -> uint32_t { return of(self).cancelled_; };
-    table_.get_extension = [](void *, const char *) -> const void * { return nullptr; };
+    table_.get_extension = [](void *, const char *id) -> const void * {
+        return std::strcmp(id, RZ_EXT_DECODE) == 0 ? lent_decoders() : nullptr;
+    };
 }
 
 void *KitHost::alloc(void *self, uint64_t size, uint64_t align) {

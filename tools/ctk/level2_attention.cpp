@@ -176,8 +176,9 @@ class Scenery {
 
 void add_attention_cases(const Offer &offer, CaseList &cases) {
     constexpr Types kTypes[] = {
-        {DType::F32, DType::F32},  {DType::F16, DType::F16},  {DType::Q8_0, DType::Q8_0},
-        {DType::F16, DType::Q8_0}, {DType::Q8_0, DType::F16}, {DType::F32, DType::F16},
+        {DType::F32, DType::F32},   {DType::F16, DType::F16},  {DType::Q8_0, DType::Q8_0},
+        {DType::F16, DType::Q8_0},  {DType::Q8_0, DType::F16}, {DType::F32, DType::F16},
+        {DType::Q4_0, DType::Q4_0}, {DType::Q4_0, DType::F16}, {DType::Q8_0, DType::Q4_0},
     };
     for (const Types types : kTypes) {
         const auto claimed = [&](DType dtype) {
@@ -190,7 +191,8 @@ void add_attention_cases(const Offer &offer, CaseList &cases) {
         for (const Scene &scene : scenes()) {
             // Blocks of 32 elements: a head of 80 does not fit. Mixed types run every third scene.
             const bool fits = scene.width % 32 == 0 && scene.value_width % 32 == 0;
-            const bool blocks = types.k == DType::Q8_0 || types.v == DType::Q8_0;
+            const bool blocks =
+                dtype_info(types.k).block_elements > 1 || dtype_info(types.v).block_elements > 1;
             const bool mixed = types.k != types.v;
             if ((blocks && !fits) || (mixed && (scene.shared || i++ % 3 != 2))) continue;
             add_operator_case(cases, "attention", type, scene.name,

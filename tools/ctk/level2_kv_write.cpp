@@ -5,7 +5,7 @@ namespace realizar::ctk {
 namespace {
 
 struct CacheShape {
-    int64_t cells, heads, width, tokens; // width in units of 32 elements for Q8_0
+    int64_t cells, heads, width, tokens; // width in units of 32 elements for block types
     Layout layout;
 };
 constexpr CacheShape kPlain[] = {{1, 1, 1, 1, Layout::dense},
@@ -86,11 +86,12 @@ Result<Region> shared_state(DType dtype, Random &random) {
 } // namespace
 
 void add_kv_write_cases(const Offer &offer, CaseList &cases) {
-    for (const DType dtype : {DType::F32, DType::F16, DType::Q8_0}) {
+    for (const DType dtype : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_0}) {
         if (!offer.claims(RZ_OP_KV_WRITE, static_cast<rz_dtype>(dtype))) continue;
         const char *type = dtype_info(dtype).name;
-        const auto shapes = dtype == DType::Q8_0 ? std::span<const CacheShape>(kBlocks)
-                                                 : std::span<const CacheShape>(kPlain);
+        const bool blocks = dtype_info(dtype).block_elements > 1;
+        const auto shapes =
+            blocks ? std::span<const CacheShape>(kBlocks) : std::span<const CacheShape>(kPlain);
         for (const CacheShape &shape : shapes)
             add_operator_case(cases, "kv_write", type,
                               std::to_string(shape.cells) + "x" + std::to_string(shape.heads) +

@@ -84,12 +84,16 @@ void add_decoder_case(const Offer &offer, CaseList &cases, const std::string &na
 
 void add_decoder_cases(const Offer &offer, CaseList &cases) {
     const size_t before = cases.size();
-    const DType caches[] = {DType::F32, DType::F16, DType::Q8_0};
+    std::vector<DType> caches;
+    for (const DType type : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_0})
+        if (offer.claims(RZ_OP_KV_WRITE, static_cast<rz_dtype>(type)) &&
+            offer.claims(RZ_OP_ATTENTION, static_cast<rz_dtype>(type)))
+            caches.push_back(type);
+    if (caches.empty()) caches.push_back(DType::F32); // not claimed: the cases below say so
     size_t i = 0;
     for (const DType weights : claimed_types(offer, RZ_OP_MATMUL)) {
-        if (dtype_info(weights).block_elements == 1 && find_codec(weights)->encode == nullptr)
-            continue; // integers, F64: no model stores its matrices so
-        const DType cache = caches[i++ % std::size(caches)];
+        if (is_integer(weights) || weights == DType::F64) continue; // no model stores matrices so
+        const DType cache = caches[i++ % caches.size()];
         add_decoder_case(offer, cases, std::string("steps_") + dtype_info(weights).name,
                          {weights, cache, cache}, judge_both_ways);
     }

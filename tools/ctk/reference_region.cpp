@@ -102,7 +102,7 @@ std::vector<double> ReferenceRegion::limits(TensorId id) const {
     }
     // Two correct roundings to a narrow type may fall to both sides of a boundary.
     const rz_dtype dtype = graph_.tensors()[id].dtype;
-    if (!single() || dtype == RZ_DTYPE_Q8_0) {
+    if (!single() || dtype == RZ_DTYPE_Q8_0 || dtype == RZ_DTYPE_Q4_0) {
         const std::vector<double> steps = rounding_steps(dtype, value);
         for (size_t i = 0; i < limit.size(); ++i)
             limit[i] += steps[i];

@@ -71,7 +71,7 @@ Bytes random_bytes(rz_dtype dtype, std::span<const int64_t> dims, Spread spread,
     const Codec *codec = find_codec(static_cast<DType>(dtype));
     if (codec == nullptr) return out;
     const DTypeInfo &info = *find_dtype(dtype);
-    if (codec->encode == nullptr) {
+    if (codec->encode == nullptr || is_integer(info.dtype)) {
         for (uint64_t at = 0; at < out.size(); at += info.block_bytes)
             random_block(*codec, info, random, out.data() + at);
         return out;

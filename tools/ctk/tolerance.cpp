@@ -208,11 +208,14 @@ std::vector<double> rounding_steps(rz_dtype dtype, std::span<const double> value
     if (dtype == RZ_DTYPE_F16 || dtype == RZ_DTYPE_BF16) {
         for (size_t i = 0; i < values.size(); ++i)
             steps[i] = std::fabs(values[i]) * 2 * narrow_roundoff(dtype) + 0x1p-24;
-    } else if (dtype == RZ_DTYPE_Q8_0) {
+    } else if (dtype == RZ_DTYPE_Q8_0 || dtype == RZ_DTYPE_Q4_0) {
         constexpr size_t kBlock = 32;
+        // Where two elements of opposite signs are the largest, either may have the lowest level of
+        // Q4_0, and the other's magnitude is then one level less.
+        const double levels = dtype == RZ_DTYPE_Q8_0 ? 127 : 8.0 / 2;
         for (size_t begin = 0; begin + kBlock <= values.size(); begin += kBlock) {
             // The scale itself is stored as F16.
-            const double step = largest(values.subspan(begin, kBlock)) / 127 * (1 + 4 * kF16);
+            const double step = largest(values.subspan(begin, kBlock)) / levels * (1 + 4 * kF16);
             for (size_t i = begin; i < begin + kBlock; ++i)
                 steps[i] = step + 2 * kF16 * std::fabs(values[i]);
         }

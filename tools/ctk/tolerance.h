@@ -13,8 +13,8 @@
 //                                                         deviation step / sqrt(12)
 //              + u16 |wx| / sqrt(3)   (ub16)              w F16 (BF16): x rounded to that type
 //   ATTENTION  the reference runs again with operands perturbed by the same amounts: q rounded to
-//              8 bits (Q8_0 keys) or F16 (F16 keys), K by u sqrt(D), V by u (8 + sqrt(n) + largest
-//              score) and by u16 if V is F16 or Q8_0 (the softmax weights rounded to F16); sigma is
+//              8 bits (Q8_0 and Q4_0 keys) or F16 (F16 keys), K by u sqrt(D), V by u (8 + sqrt(n) + largest
+//              score) and by u16 if V is F16, Q8_0 or Q4_0 (the softmax weights rounded to F16); sigma is
 //              the root mean square of the change over a head's result
 //   RMS_NORM   u |y| (3 + sqrt(D)/2);  LAYER_NORM likewise, plus what x - mean cancels
 //   ROPE       (|a| + |b|) magnitude (2u + |angle| u (4 + |log2 frequency|)): the angle is made in
@@ -51,7 +51,8 @@ std::vector<double> node_noise(NoiseCall &node, Random &random);
 std::vector<double> attention_noise(NoiseCall &node, Random &random); // tolerance_attention.cpp
 
 // The step of the type at each element of decoded values: how far two correct roundings of nearly
-// the same number may be apart. 0 for F32; for Q8_0 the step of the element's block.
+// the same number may be apart. 0 for F32; for Q8_0 the step of the element's block,
+// for Q4_0 two of them.
 std::vector<double> rounding_steps(rz_dtype dtype, std::span<const double> values);
 
 } // namespace realizar::ctk

@@ -1,3 +1,4 @@
+#include "core/reference/ref_cache.h"
 #include "tools/ctk/tolerance.h"
 
 #include <algorithm>
@@ -10,8 +11,11 @@ namespace {
 constexpr double kF32 = 0x1p-24, kF16 = 0x1p-11;
 constexpr double kSqrt3 = 1.7320508075688772;
 constexpr int kRuns = 4;
+// A rotation of 2^6 elements in F32: six roundings, each of at most half a unit of the largest.
+constexpr double kRotation = 6 * kF32;
 
-// A tensor's numbers, contiguous, that can stand for it in a call.
+// A tensor's numbers, contiguous, that can stand for it in a call; those of rotated rows are rotated
+// back.
 class Substitute {
   public:
     explicit Substitute(const RefTensor &tensor) : width_(static_cast<size_t>(tensor.inner())) {
@@ -26,16 +30,24 @@ class Substitute {
         for (int64_t r = 0; r < tensor.rows(); ++r) {
             const auto row = tensor.row(r, scratch);
             numbers_.insert(numbers_.end(), row.begin(), row.end());
+            if (tensor.dtype() == RZ_DTYPE_Q4_0) ref_rotate(std::span(numbers_).last(width_));
         }
         original_ = numbers_;
     }
 
-    // numbers = original + normal * (relative |original| + absolute max|row|)
-    void disturb(double relative, double absolute, Random &random) {
+    // numbers = original + normal * (relative |original| + absolute max|row|); the maximum is also over
+    // the rotated row where `rotation` is set.
+    void disturb(double relative, double absolute, bool rotation, Random &random) {
+        std::vector<double> rotated(width_);
         for (size_t begin = 0; begin < numbers_.size(); begin += width_) {
             double most = 0;
-            for (size_t i = begin; i < begin + width_; ++i)
-                most = std::max(most, std::fabs(original_[i]));
+            for (size_t i = 0; i < width_; ++i) {
+                rotated[i] = original_[begin + i];
+                most = std::max(most, std::fabs(rotated[i]));
+            }
+            if (rotation) ref_rotate(rotated);
+            for (size_t i = 0; rotation && i < width_; ++i)
+                most = std::max(most, std::fabs(rotated[i]));
             for (size_t i = begin; i < begin + width_; ++i)
                 numbers_[i] = original_[i] + random.normal() * (relative * std::fabs(original_[i]) +
                                                                 absolute * most);
@@ -65,7 +77,7 @@ struct Rounding {
     double relative, absolute;
 };
 Rounding rounding_for(rz_dtype cache) {
-    if (cache == RZ_DTYPE_Q8_0) return {kF32, 1 / 254.0 / kSqrt3};
+    if (cache == RZ_DTYPE_Q8_0 || cache == RZ_DTYPE_Q4_0) return {kF32, 1 / 254.0 / kSqrt3};
     return {cache == RZ_DTYPE_F16 ? kF16 / kSqrt3 : kF32, 0};
 }
 
@@ -88,6 +100,9 @@ std::vector<double> attention_noise(NoiseCall &node, Random &random) {
     const double value =
         kF32 * (8 + std::sqrt(longest) + score) + (narrow_values ? kF16 / kSqrt3 : 0);
 
+    const bool rotated_keys = node.types[1] == RZ_DTYPE_Q4_0;
+    const bool rotated_values = node.types[2] == RZ_DTYPE_Q4_0;
+
     RefCall disturbed{call.node, call.inputs, {out.tensor()}};
     disturbed.inputs[0] = q.tensor();
     disturbed.inputs[1] = k.tensor();
@@ -95,9 +110,9 @@ std::vector<double> attention_noise(NoiseCall &node, Random &random) {
     const auto width = static_cast<size_t>(call.out().inner());
     std::vector<double> square(exact.size() / width, 0.0); // per query and head
     for (int run = 0; run < kRuns; ++run) {
-        q.disturb(query.relative, query.absolute, random);
-        k.disturb(key, 0, random);
-        v.disturb(value, 0, random);
+        q.disturb(query.relative, query.absolute, rotated_keys, random);
+        k.disturb(key, rotated_keys ? kRotation : 0, rotated_keys, random);
+        v.disturb(value, rotated_values ? kRotation : 0, rotated_values, random);
         ref_attention(disturbed);
         for (size_t i = 0; i < exact.size(); ++i)
             square[i / width] += (out.numbers()[i] - exact[i]) * (out.numbers()[i] - exact[i]);

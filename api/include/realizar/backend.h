@@ -362,7 +362,7 @@ typedef struct rz_attr_rope {
  * or above C is an error of the caller and is skipped too. Two rows must not name the same cell.
  * The output is the same tensor index as input 0.
  * A Q4_0 cache holds rotated rows, in which no element stands out (arXiv:2404.00456): each run of B
- * elements, B the largest power of two that divides D, times the matrix (-1)^popcount(i & j) / sqrt(B)
+ * elements, 64 if that divides D and else 32, times the matrix (-1)^popcount(i & j) / sqrt(B)
  * (i, j < B), which is its own inverse. A block's scale is its element of largest magnitude / -8. */
 #define RZ_OP_KV_WRITE 9u
 

@@ -3,6 +3,7 @@
 // token, few key heads) the keys are split too, and a second step merges the parts.
 #include "plugins/cpu/ops/attention_shape.h"
 #include "plugins/cpu/ops/op.h"
+#include "plugins/cpu/ops/rotated_cache.h"
 
 #include <algorithm>
 #include <cmath>
@@ -144,6 +145,8 @@ class AttentionStep : public Step {
                 const int64_t i = (t - begin) * shape_.group + g;
                 const float *q = views_.q.row(run, t, head * shape_.group + g);
                 std::copy_n(q, shape_.dk, b.q + i * shape_.dk);
+                if (k_type_ == kQ4_0) // instead of rotating all keys back
+                    rotate_row(b.q + i * shape_.dk, static_cast<uint64_t>(shape_.dk));
                 std::fill_n(b.acc + i * shape_.dv, shape_.dv, 0.0f);
                 b.max[i] = -kInf;
                 b.sum[i] = 0.0f;
@@ -216,7 +219,9 @@ class AttentionStep : public Step {
         const float *acc = b.acc + i * shape_.dv;
         if (splits == 1) {
             const float *sink = views_.has_sinks ? views_.sinks.row(run, 0) + head : nullptr;
-            finish(acc, b.max[i], b.sum[i], sink, views_.out.row(run, token, head), shape_.dv);
+            float *out = views_.out.row(run, token, head);
+            finish(acc, b.max[i], b.sum[i], sink, out, shape_.dv);
+            if (views_.rotated_values) rotate_row(out, static_cast<uint64_t>(shape_.dv));
             return;
         }
         float *part =
@@ -269,6 +274,7 @@ class MergeStep : public RowStep {
         }
         const float *sink = views_.has_sinks ? views_.sinks.row(run, 0) + row : nullptr;
         finish(out, top, sum, sink, out, shape_.dv);
+        if (views_.rotated_values) rotate_row(out, static_cast<uint64_t>(shape_.dv));
     }
 
     Shape shape_;
@@ -283,6 +289,7 @@ void plan(Planner &planner, const Node &node) {
     for (size_t i = 0; i < std::size(inputs); ++i)
         if (planner.region().has_input(node, i)) *inputs[i] = planner.view(node.inputs[i]);
     v.has_sinks = planner.region().has_input(node, 7);
+    v.rotated_values = planner.region().input(node, 2).dtype == RZ_DTYPE_Q4_0;
     v.out = planner.view(node.outputs[0]);
     v.parts = planner.view(planner.scratch(1, shape.parts_bytes()));
     planner.add(std::make_unique<AttentionStep>(

@@ -13,6 +13,7 @@ constexpr int64_t kSplitKeys = 256;   // a part has at least this many keys
 struct AttentionViews {
     View q, k, v, positions, sequences, pages, lengths, sinks, out, parts;
     bool has_sinks = false;
+    bool rotated_values = false; // a Q4_0 cache: the result is rotated back
 };
 
 class AttentionShape {

@@ -1,5 +1,6 @@
 // KV_WRITE: rows of keys or values into cells of a cache.
 #include "plugins/cpu/ops/op.h"
+#include "plugins/cpu/ops/rotated_cache.h"
 
 #include <cstring>
 
@@ -14,10 +15,12 @@ class KvWriteStep : public RowStep {
         reads(x);
         reads(cells, false);
         writes(cache, false);
+        if (type == RZ_DTYPE_Q4_0)
+            worker_bytes = static_cast<uint64_t>(x.max_elements()) * sizeof(float);
     }
 
   private:
-    void run_row(const Run &run, int64_t step, int64_t row, unsigned) const override {
+    void run_row(const Run &run, int64_t step, int64_t row, unsigned worker) const override {
         const int32_t cell = cells_.row<int32_t>(run, 0)[step];
         if (cell < 0 || cell >= cache_.steps(run)) return;
         const float *x = rows.row(run, step, row);
@@ -27,8 +30,18 @@ class KvWriteStep : public RowStep {
             run.kernels->encode_f16(x, reinterpret_cast<uint16_t *>(y), n);
         else if (type_ == RZ_DTYPE_Q8_0)
             run.kernels->encode_q8_0(x, y, n);
+        else if (type_ == RZ_DTYPE_Q4_0)
+            write_rotated(run, x, y, n, run.scratch + worker * run.worker_bytes);
         else
             std::memcpy(y, x, n * sizeof(float));
+    }
+
+    static void write_rotated(const Run &run, const float *x, uint8_t *y, uint64_t n,
+                              std::byte *scratch) {
+        auto *rotated = reinterpret_cast<float *>(scratch);
+        std::memcpy(rotated, x, n * sizeof(float));
+        rotate_row(rotated, n);
+        encode_rotated(*run.kernels, rotated, y, n);
     }
 
     View cache_, cells_;

@@ -20,6 +20,14 @@ namespace {
 
 uint64_t types_of(const plugin::Contract &op) { return find_op(op.op) ? op.dtypes : 0; }
 
+// Without decoders: what there are kernels for.
+uint64_t own_types_of(const plugin::Contract &op) {
+    uint64_t own = 0;
+    for (rz_dtype dtype = 0; dtype < 64; ++dtype)
+        if (weight_type(dtype) != kWeightTypes) own |= RZ_DTYPE_BIT(dtype);
+    return op.dtypes == plugin::kEveryType ? types_of(op) & own : types_of(op);
+}
+
 void check_overlap(const Region &region, const Node &node, Verdict &v) {
     if (node.op == RZ_OP_KV_WRITE) return; // the contract speaks of it
     const Op &op = *find_op(node.op);
@@ -34,17 +42,22 @@ void check_overlap(const Region &region, const Node &node, Verdict &v) {
 
 } // namespace
 
-const plugin::Coverage kCoverage = {types_of, check_overlap};
+const plugin::Coverage &coverage(const rz_ext_decode *decoders) {
+    static constexpr plugin::Coverage kAll = {types_of, check_overlap};
+    static constexpr plugin::Coverage kOwn = {own_types_of, check_overlap};
+    return decoders ? kAll : kOwn;
+}
 
 WeightType weight_type(rz_dtype dtype) {
     switch (dtype) {
+    case RZ_DTYPE_F32: return kF32;
     case RZ_DTYPE_F16: return kF16;
     case RZ_DTYPE_BF16: return kBF16;
     case RZ_DTYPE_Q8_0: return kQ8_0;
     case RZ_DTYPE_Q4_0: return kQ4_0;
     case RZ_DTYPE_Q4_K: return kQ4_K;
     case RZ_DTYPE_Q6_K: return kQ6_K;
-    default: return kF32;
+    default: return kWeightTypes;
     }
 }
 

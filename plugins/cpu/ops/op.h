@@ -17,12 +17,14 @@ struct Op {
 extern const Op kGetRows, kMatmul, kAdd, kMul, kScale, kRmsNorm, kLayerNorm, kRope, kKvWrite,
     kAttention, kUnary, kGlu, kSoftmax, kArgmax, kTopK, kCopy;
 
-// What this backend computes of the contracts. Its own objection: an output that overlaps an input
-// other than element by element, because tiles run in any order.
-extern const plugin::Coverage kCoverage;
+// What this backend computes of the contracts: with `decoders` lent by the host, weights of all types.
+// Its own objection: an output that overlaps an input other than element by element, because tiles run
+// in any order.
+const plugin::Coverage &coverage(const rz_ext_decode *decoders);
 // nullptr for an op that this backend lacks.
 const Op *find_op(uint32_t id);
 
-WeightType weight_type(rz_dtype dtype); // of a type in kWeights or kCaches
+// Of a type with kernels; kWeightTypes for any other, whose rows the host decodes (ops/lent.h).
+WeightType weight_type(rz_dtype dtype);
 
 } // namespace realizar::cpu
