@@ -18,14 +18,20 @@ const Op *find_op(uint32_t id) {
 
 namespace {
 
-uint64_t types_of(const plugin::Contract &op) { return find_op(op.op) ? op.dtypes : 0; }
-
-// Without decoders: what there are kernels for.
+// What there are kernels for.
 uint64_t own_types_of(const plugin::Contract &op) {
+    if (!find_op(op.op)) return 0;
+    if (op.dtypes != plugin::kEveryType) return op.dtypes;
     uint64_t own = 0;
     for (rz_dtype dtype = 0; dtype < 64; ++dtype)
         if (weight_type(dtype) != kWeightTypes) own |= RZ_DTYPE_BIT(dtype);
-    return op.dtypes == plugin::kEveryType ? types_of(op) & own : types_of(op);
+    return own;
+}
+
+// With decoders of the host.
+uint64_t types_of(const plugin::Contract &op) {
+    const bool lent = op.op == RZ_OP_GET_ROWS || op.op == RZ_OP_MATMUL;
+    return lent ? op.dtypes : own_types_of(op);
 }
 
 void check_overlap(const Region &region, const Node &node, Verdict &v) {
