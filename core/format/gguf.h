@@ -1,4 +1,5 @@
-// GGUF reader and writer (versions 2 and 3). Format: docs/formats/gguf.md.
+// GGUF reader and writer (versions 2 and 3). Format: docs/formats/gguf.md. Files of the format APR
+// (docs/formats/apr.md) are opened as if they were GGUF, by the same reader.
 //
 // The reader maps the file and checks every count, offset and length before it is used; what it
 // returns can be walked without further checks. The mapping lives as long as the GgufFile.
@@ -62,22 +63,28 @@ struct GgufTensor {
     DType dtype;
     // Row-major, outermost first: the reverse of the order in the file. A [out, in] matrix.
     std::vector<int64_t> dims;
-    uint64_t file_offset; // of the first byte in the file
+    uint64_t file_offset; // of the first byte in the file, or in its part
     std::span<const std::byte> data;
+    uint32_t part = 0; // of a model in several files
 };
 
 class GgufFile {
   public:
     // A regular file only. Errors have Code::malformed, tags as in docs/formats/gguf.md, and the
-    // byte offset and key or tensor in the message.
+    // byte offset and key or tensor in the message. The first part of a model in several files
+    // ("name-00001-of-00003.gguf") brings in the others beside it; together they are one file
+    // without the keys split.*. Further tags: split_mismatch (a part is missing its keys or is of
+    // another model), not_first_part, too_many_parts.
     static Result<std::shared_ptr<const GgufFile>> open(const std::filesystem::path &path);
     // The same over bytes that outlive the object (tests, fuzzing, the embedded model).
     static Result<std::shared_ptr<const GgufFile>> parse(std::span<const std::byte> bytes,
                                                          std::string label);
     ~GgufFile();
 
-    uint32_t version() const;
-    uint64_t size() const;            // of the file
+    const char *format() const;       // "GGUF", or "APR" for a file that was opened as one
+    uint32_t version() const;         // of the format
+    uint64_t size() const;            // of the file, all parts together
+    uint32_t parts() const;           // files; 1 for parse()
     const std::string &label() const; // path, for messages
     std::span<const GgufEntry> entries() const;
     std::span<const GgufTensor> tensors() const;
@@ -105,13 +112,13 @@ class GgufFile {
   private:
     struct State;
     explicit GgufFile(std::unique_ptr<State> state);
-    static Result<std::shared_ptr<const GgufFile>> load(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
 
 // Writes version 3. Metadata first, then tensors in the order added; data streams to disk.
 class GgufWriter {
   public:
+    void set_u16(std::string key, uint16_t value);
     void set_u32(std::string key, uint32_t value);
     void set_i32(std::string key, int32_t value);
     void set_u64(std::string key, uint64_t value);

@@ -1,4 +1,5 @@
-#include "core/format/gguf_parse.h"
+#include "core/format/apr_model.h"
+#include "core/format/gguf_split.h"
 #include "core/format/mapping.h"
 
 #include <algorithm>
@@ -54,42 +55,92 @@ int64_t GgufArray::integer(uint64_t i) const {
     return value == value ? static_cast<int64_t>(value) : 0;
 }
 
+namespace {
+
+// The format is told by the first bytes.
+Result<GgufContents> parse_any(std::span<const std::byte> bytes) {
+    if (is_apr(bytes)) {
+        RZ_ASSIGN(AprContents apr, parse_apr(bytes));
+        return contents_from_apr(std::move(apr));
+    }
+    if (is_apr_v1(bytes)) {
+        RZ_ASSIGN(const AprV1 apr, parse_apr_v1(bytes));
+        return contents_from_apr_v1(apr);
+    }
+    return parse_gguf(bytes);
+}
+
+} // namespace
+
 struct GgufFile::State {
-    FileMapping mapping; // empty when the bytes belong to the caller
-    std::span<const std::byte> bytes;
+    std::vector<FileMapping> mappings; // one per part; none when the bytes belong to the caller
+    uint64_t size = 0;
     std::string label;
     GgufContents contents;
+
+    Status parse(std::span<const std::byte> bytes) {
+        auto parsed = parse_any(bytes);
+        if (!parsed) return std::move(parsed).error().within(label);
+        contents = std::move(*parsed);
+        size = bytes.size();
+        return {};
+    }
+
+    // Maps and parses the parts after the first.
+    Status join_parts(const std::filesystem::path &path) {
+        auto names = split_part_names(contents, path.filename().native());
+        if (!names) return std::move(names).error().within(label);
+        if (names->empty()) return {};
+        std::vector<GgufContents> parts;
+        for (const std::string &name : *names) {
+            const std::filesystem::path part = path.parent_path() / name;
+            RZ_ASSIGN(FileMapping mapping, FileMapping::open(part));
+            auto parsed = parse_gguf(mapping.bytes());
+            if (!parsed) return std::move(parsed).error().within(printable(part.native(), 4096));
+            size += mapping.bytes().size();
+            parts.push_back(std::move(*parsed));
+            mappings.push_back(std::move(mapping));
+        }
+        if (auto joined = join_split_parts(contents, std::move(parts)); !joined.ok())
+            return std::move(joined).error().within(label);
+        return {};
+    }
+
+    Status verify_unchanged() const {
+        for (const FileMapping &mapping : mappings)
+            RZ_TRY(mapping.verify_unchanged());
+        return {};
+    }
 };
 
 GgufFile::GgufFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
 GgufFile::~GgufFile() = default;
 
-Result<std::shared_ptr<const GgufFile>> GgufFile::load(std::unique_ptr<State> state) {
-    auto contents = parse_gguf(state->bytes);
-    if (!contents) return std::move(contents).error().within(state->label);
-    state->contents = std::move(*contents);
-    RZ_TRY(state->mapping.verify_unchanged());
-    return std::shared_ptr<const GgufFile>(new GgufFile(std::move(state)));
-}
-
 Result<std::shared_ptr<const GgufFile>> GgufFile::open(const std::filesystem::path &path) {
     auto state = std::make_unique<State>();
-    RZ_ASSIGN(state->mapping, FileMapping::open(path));
-    state->bytes = state->mapping.bytes();
     state->label = printable(path.native(), 4096);
-    return load(std::move(state));
+    RZ_ASSIGN(FileMapping mapping, FileMapping::open(path));
+    state->mappings.push_back(std::move(mapping));
+    RZ_TRY(state->parse(state->mappings.front().bytes()));
+    RZ_TRY(state->join_parts(path));
+    RZ_TRY(state->verify_unchanged());
+    return std::shared_ptr<const GgufFile>(new GgufFile(std::move(state)));
 }
 
 Result<std::shared_ptr<const GgufFile>> GgufFile::parse(std::span<const std::byte> bytes,
                                                         std::string label) {
     auto state = std::make_unique<State>();
-    state->bytes = bytes;
     state->label = std::move(label);
-    return load(std::move(state));
+    RZ_TRY(state->parse(bytes));
+    return std::shared_ptr<const GgufFile>(new GgufFile(std::move(state)));
 }
 
+const char *GgufFile::format() const { return state_->contents.format; }
 uint32_t GgufFile::version() const { return state_->contents.version; }
-uint64_t GgufFile::size() const { return state_->bytes.size(); }
+uint64_t GgufFile::size() const { return state_->size; }
+uint32_t GgufFile::parts() const {
+    return std::max(1u, static_cast<uint32_t>(state_->mappings.size()));
+}
 const std::string &GgufFile::label() const { return state_->label; }
 std::span<const GgufEntry> GgufFile::entries() const { return state_->contents.entries; }
 std::span<const GgufTensor> GgufFile::tensors() const { return state_->contents.tensors; }
@@ -192,10 +243,11 @@ Result<std::string_view> GgufFile::require_string(std::string_view key) const {
     return require(get_string(key), label(), key);
 }
 
-Status GgufFile::verify_unchanged() const { return state_->mapping.verify_unchanged(); }
+Status GgufFile::verify_unchanged() const { return state_->verify_unchanged(); }
 
 void GgufFile::drop_pages(std::span<const std::byte> span) const {
-    state_->mapping.drop_pages(span);
+    for (const FileMapping &mapping : state_->mappings) // those without the span ignore it
+        mapping.drop_pages(span);
 }
 
 } // namespace realizar

@@ -3,6 +3,8 @@
 
 #include "core/format/gguf.h"
 
+#include <deque>
+
 namespace realizar {
 
 // Bounds on what a file may ask for, so that memory stays below file size + 64 MiB however the
@@ -31,13 +33,16 @@ const char *gguf_type_name(GgufType type);
 bool gguf_is_clean_text(std::string_view text);
 
 struct GgufContents {
+    const char *format = "GGUF";
     uint32_t version = 0;
     uint32_t alignment = kGgufDefaultAlignment;
     uint64_t data_offset = 0;
     std::vector<GgufEntry> entries;
     std::vector<GgufTensor> tensors;
-    std::vector<uint32_t> entry_order;  // indices of entries by rising key
-    std::vector<uint32_t> tensor_order; // indices of tensors by rising name
+    std::vector<uint32_t> entry_order;        // indices of entries by rising key
+    std::vector<uint32_t> tensor_order;       // indices of tensors by rising name
+    std::deque<std::string> owned;            // bytes that views above point to and no mapping has
+    std::shared_ptr<const std::string> image; // the same, of a whole unpacked file
 };
 
 // Views in the result point into `bytes`.

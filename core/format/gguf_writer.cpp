@@ -1,13 +1,10 @@
+#include "core/format/file_writer.h"
 #include "core/format/gguf_parse.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <cerrno>
 #include <cinttypes>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 #include <unordered_set>
 #include <utility>
 
@@ -136,12 +133,9 @@ struct GgufWriter::State {
     std::vector<TensorInfo> tensors;
     uint32_t alignment = kGgufDefaultAlignment;
 
-    std::filesystem::path path, part; // the target, and the temporary file beside it
-    int descriptor = -1;
+    FileWriter file;
     size_t current = 0;   // tensor being written
     uint64_t written = 0; // bytes of it so far
-
-    ~State() { abandon(); }
 
     void set(std::string key, std::string value) {
         const auto same = [&](const auto &entry) { return entry.first == key; };
@@ -153,25 +147,10 @@ struct GgufWriter::State {
         }
     }
 
-    void abandon() {
-        if (descriptor < 0) return;
-        ::close(descriptor);
-        ::unlink(part.c_str());
-        descriptor = -1;
-    }
-
     uint64_t padding(uint64_t size) const { return (alignment - size % alignment) % alignment; }
-
-    Error io_error(const char *what) const {
-        return make_error(Code::io, "write_failed", "%s: %s: %s",
-                          printable(part.native(), 4096).c_str(), what, std::strerror(errno));
-    }
 
     Status lay_out();
     std::string head() const;
-    Status create();
-    Status write(const void *data, uint64_t size);
-    Status pad(uint64_t size);
 };
 
 // Checks names, shapes and alignment, and gives every tensor its offset.
@@ -230,47 +209,13 @@ std::string GgufWriter::State::head() const {
     return out;
 }
 
-// A new file beside the target: rename is atomic only within one file system.
-Status GgufWriter::State::create() {
-    static std::atomic<uint32_t> counter{0};
-    part = path;
-    part += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (descriptor < 0) return io_error("cannot create");
-    return {};
-}
-
-Status GgufWriter::State::write(const void *data, uint64_t size) {
-    const char *at = static_cast<const char *>(data);
-    while (size > 0) {
-        // Linux writes at most about 2 GiB per call.
-        const ssize_t done = ::write(descriptor, at, std::min<uint64_t>(size, uint64_t(1) << 30));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) {
-            const Error error = io_error("cannot write");
-            abandon();
-            return error;
-        }
-        at += done;
-        size -= static_cast<uint64_t>(done);
-    }
-    return {};
-}
-
-Status GgufWriter::State::pad(uint64_t size) {
-    static constexpr char kZeros[4096] = {};
-    while (size > 0) {
-        const uint64_t step = std::min<uint64_t>(size, sizeof kZeros);
-        RZ_TRY(write(kZeros, step));
-        size -= step;
-    }
-    return {};
-}
-
 GgufWriter::GgufWriter() : state_(std::make_unique<State>()) {}
 GgufWriter::~GgufWriter() = default;
 GgufWriter::GgufWriter(GgufWriter &&) noexcept = default;
 
+void GgufWriter::set_u16(std::string key, uint16_t value) {
+    state_->set(std::move(key), scalar(GgufType::u16, value));
+}
 void GgufWriter::set_u32(std::string key, uint32_t value) {
     state_->set(std::move(key), scalar(GgufType::u32, value));
 }
@@ -309,17 +254,16 @@ void GgufWriter::add_tensor(std::string name, DType dtype, std::vector<int64_t> 
 }
 
 Status GgufWriter::begin(const std::filesystem::path &path) {
-    if (state_->descriptor >= 0) return usage("writer_order", "expected begin() once");
+    if (state_->file.is_open()) return usage("writer_order", "expected begin() once");
     RZ_TRY(state_->lay_out());
-    state_->path = path;
-    RZ_TRY(state_->create());
+    RZ_TRY(state_->file.create(path));
     const std::string head = state_->head();
-    return state_->write(head.data(), head.size());
+    return state_->file.write(std::as_bytes(std::span(head)));
 }
 
 Status GgufWriter::write_tensor(std::span<const std::byte> data) {
     State &state = *state_;
-    if (state.descriptor < 0)
+    if (!state.file.is_open())
         return usage("writer_order", "expected begin() to have succeeded before tensor data");
     if (state.current == state.tensors.size())
         return usage("writer_order", "expected no data after the last tensor");
@@ -328,28 +272,21 @@ Status GgufWriter::write_tensor(std::span<const std::byte> data) {
         return usage("data_too_long", "tensor '" + printable(tensor.name) + "': expected " +
                                           std::to_string(tensor.bytes - state.written) +
                                           " more bytes, found " + std::to_string(data.size()));
-    RZ_TRY(state.write(data.data(), data.size()));
+    RZ_TRY(state.file.write(data));
     state.written += data.size();
     if (state.written < tensor.bytes) return {};
     state.written = 0;
     ++state.current;
-    return state.pad(state.padding(tensor.bytes));
+    return state.file.pad(state.padding(tensor.bytes));
 }
 
 Status GgufWriter::finish() {
     State &state = *state_;
-    if (state.descriptor < 0 || state.current != state.tensors.size())
+    if (!state.file.is_open() || state.current != state.tensors.size())
         return usage("writer_order", "expected all " + std::to_string(state.tensors.size()) +
                                          " tensors before finish(), found " +
                                          std::to_string(state.current));
-    const int descriptor = std::exchange(state.descriptor, -1);
-    bool done = ::fsync(descriptor) == 0;
-    done = ::close(descriptor) == 0 && done;
-    done = done && ::rename(state.part.c_str(), state.path.c_str()) == 0;
-    if (done) return {};
-    const Error error = state.io_error("cannot finish");
-    ::unlink(state.part.c_str());
-    return error;
+    return state.file.finish();
 }
 
 } // namespace realizar
