@@ -93,8 +93,8 @@ void add_select_cases(const Offer &offer, CaseList &cases) {
         int64_t width;
         uint32_t k;
     };
-    constexpr TopShape kShapes[] = {{1, 1},   {2, 2},    {31, 3},   {33, 33},
-                                    {257, 8}, {1025, 1}, {4099, 40}};
+    constexpr TopShape kShapes[] = {{1, 1},    {2, 2},     {31, 3},   {33, 33},    {257, 8},
+                                    {1025, 1}, {4099, 40}, {700, 65}, {4099, 515}, {600, 600}};
     for (const TopShape &shape : kShapes)
         for (const bool ties : {false, true})
             add_operator_case(cases, "top_k", "F32",

@@ -2,6 +2,7 @@
 // the result. Online softmax over chunks of 64 keys: a thread makes one score, then its columns.
 #version 460
 #include "common.glsl"
+#include "keys.glsl"
 
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint kTypeK = 0;
@@ -9,13 +10,10 @@ layout(constant_id = 1) const uint kTypeV = 0;
 layout(constant_id = 2) const bool kWide = false; // F16 rows of 8 n elements at 16 n bytes
 layout(push_constant) uniform Push { AttentionParams p; };
 
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer Table { AttentionTable t; };
-
 const uint kChunk = 64, kColumnsOfThread = 4, kColumns = kChunk * kColumnsOfThread;
 shared float scores[kChunk];
 shared uint cells[kChunk]; // kNoCell: not seen
 shared float reduced[kChunk];
-const uint kNoCell = 0xffffffffu;
 const uint kBatch = 16; // keys whose values are under way together; divides kChunk
 
 uint unit(uint type) { return type == kF32 ? 4u : 2u; }
@@ -25,20 +23,6 @@ float load_cache(uint type, uint64_t row, uint i) {
     U16 block = U16(row + uint64_t(i / 32) * 34);
     const uint pair = uint(block.v[1 + i % 32 / 2]);
     return half_to_float(uint(block.v[0])) * float(signed_byte(pair, i & 1));
-}
-
-float tanh_safe(float x) {
-    const float size = min(abs(x), 20.0), t = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
-    return abs(x) < 0.02 ? x * (1.0 - x * x * 0.33333333) : (x < 0.0 ? -t : t);
-}
-
-// Position `key` of sequence `sequence` -> its cell.
-uint cell_of(AttentionTable t, uint sequence, int key) {
-    const uint column = uint(key) / t.page_size;
-    const int page = I32(t.pages + uint64_t(sequence) * t.page_stride * 4).v[column];
-    if (page < 0) return kNoCell;
-    const uint64_t cell = uint64_t(page) * t.page_size + uint(key) % t.page_size;
-    return cell < t.cells ? uint(cell) : kNoCell;
 }
 
 float score_of(AttentionTable t, uint token, uint head, uint cell, int distance) {

@@ -3,6 +3,7 @@
 // elements; q and the weights become F16, sums are F32. Queries of several sequences take turns.
 #version 460
 #include "common.glsl"
+#include "keys.glsl"
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -13,7 +14,6 @@ const uint kStride = HEAD / 8 + 1;  // of the rows in `tile` in 16 bytes; odd fo
 const uint kScoreStride = kRows + 4, kWeightStride = kRows / 8 + 1;
 layout(local_size_x = kThreads) in;
 layout(push_constant) uniform Push { AttentionParams p; };
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer Table { AttentionTable t; };
 
 shared uvec4 tile[kRows * kStride]; // q, then keys and values in turn
 shared float scores[kRows * kScoreStride];
@@ -21,26 +21,11 @@ shared uvec4 weights[kRows * kWeightStride];
 shared uint cells[kRows];
 shared float of_thread[kThreads];
 shared int next, lowest, highest;
-const uint kNoCell = 0xffffffffu;
 const int kNoSequence = 0x7fffffff;
 
 #define Sums coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator>
 #define Left coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA>
 #define Right coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB>
-
-float tanh_safe(float x) {
-    const float size = min(abs(x), 20.0), t = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
-    return abs(x) < 0.02 ? x * (1.0 - x * x * 0.33333333) : (x < 0.0 ? -t : t);
-}
-
-// Position `key` of sequence `sequence` -> its cell.
-uint cell_of(AttentionTable t, int sequence, int key) {
-    const uint column = uint(key) / t.page_size;
-    const int page = I32(t.pages + uint64_t(sequence) * t.page_stride * 4).v[column];
-    if (page < 0) return kNoCell;
-    const uint64_t cell = uint64_t(page) * t.page_size + uint(key) % t.page_size;
-    return cell < t.cells ? uint(cell) : kNoCell;
-}
 
 uint pair(vec2 x) { return packFloat2x16(f16vec2(clamp(x, -65504.0, 65504.0))); }
 
@@ -210,7 +195,7 @@ void main() {
         for (int begin = lowest; begin < end; begin += int(kRows)) {
             barrier();
             if (i < kRows)
-                cells[i] = begin + int(i) < end ? cell_of(t, chosen, begin + int(i)) : kNoCell;
+                cells[i] = begin + int(i) < end ? cell_of(t, uint(chosen), begin + int(i)) : kNoCell;
             barrier();
             load_rows(keys, p.k_cell);
             barrier();

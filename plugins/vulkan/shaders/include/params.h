@@ -173,6 +173,7 @@ struct CombineParams {
 
 struct SelectParams {
     uint64_t x, values, indices; // values 0: ARGMAX
+    uint64_t picked;             // of top_k_pick.comp
     uint stride, inner, rows, k;
 };
 
