@@ -47,6 +47,8 @@ const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint3
         {"matmul_half_128x256", 128, 256, 100, false},
         {"matmul_half_256x128_16", 256, 128, 100, false},
         {"matmul_half_64x64", 64, 64, 60, false},
+        {"matmul_half_nv_128x128_a", 128, 128, 100, true},
+        {"matmul_half_nv_128x256_a", 128, 256, 100, true},
     };
     constexpr uint32_t kCount = sizeof(kHalfTiles) / sizeof(kHalfTiles[0]);
     const bool runs =

@@ -18,6 +18,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Ha
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats { float v[]; };
 
 #define Sums coopmat<float, gl_ScopeWorkgroup, TILE_T, TILE_N, gl_MatrixUseAccumulator>
+#define Left coopmat<float16_t, gl_ScopeWorkgroup, TILE_T, DEPTH, gl_MatrixUseA>
+#define Right coopmat<float16_t, gl_ScopeWorkgroup, DEPTH, TILE_N, gl_MatrixUseB>
 #define Layout tensorLayoutNV<2, gl_CooperativeMatrixClampModeConstantNV>
 
 void main() {
@@ -33,16 +35,34 @@ void main() {
     tensorViewNV<2, false, 1, 0> transposed = createTensorViewNV(2, false, 1, 0);
 
     Sums sums = Sums(0.0);
+#if AHEAD
+    Left a;
+    Right b;
+    coopMatLoadTensorNV(a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, 0, DEPTH));
+    coopMatLoadTensorNV(b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, 0, DEPTH), transposed);
+    for (uint k = DEPTH; k < kStride; k += DEPTH) {
+        Left next_a;
+        Right next_b;
+        coopMatLoadTensorNV(next_a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, k, DEPTH));
+        coopMatLoadTensorNV(next_b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, k, DEPTH),
+                            transposed);
+        sums = coopMatMulAdd(a, b, sums);
+        a = next_a;
+        b = next_b;
+    }
+    sums = coopMatMulAdd(a, b, sums);
+#else
     for (uint block = 0; block < kStride; block += kBlock)
         [[unroll]] for (uint in_block = 0; in_block < kBlock; in_block += DEPTH) {
             const uint k = block + in_block;
-            coopmat<float16_t, gl_ScopeWorkgroup, TILE_T, DEPTH, gl_MatrixUseA> a;
-            coopmat<float16_t, gl_ScopeWorkgroup, DEPTH, TILE_N, gl_MatrixUseB> b;
+            Left a;
+            Right b;
             coopMatLoadTensorNV(a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, k, DEPTH));
             coopMatLoadTensorNV(b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, k, DEPTH),
                                 transposed);
             sums = coopMatMulAdd(a, b, sums);
         }
+#endif
 
     // The factor of each row of x, the addend, and out; what lies beyond rows and n stays away.
     tensorLayoutNV<2> column = createTensorLayoutNV(2);
