@@ -83,11 +83,18 @@ std::optional<HalfRows> plan_half_rows(Planner &planner, const Matrix &w, uint32
 
 namespace {
 
-// With the weights in F16.
-void record_half(Recorder &r, const CoopmatMatmul &matmul) {
+// Address of w's rows in F16 as the kernels for that want them; 0: they are not there.
+uint64_t find_half(const CoopmatMatmul &matmul, const Planes &w) {
+    if (matmul.w.half || matmul.w.type) return matmul.w.half;
+    const bool fits = matmul.w.view.dtype() == RZ_DTYPE_F16 && w.plane[0] % 16 == 0 &&
+                      w.stride == matmul.x.stride && matmul.n % kHalfTile == 0;
+    return fits ? w.plane[0] : 0;
+}
+
+void record_half(Recorder &r, const CoopmatMatmul &matmul, uint64_t w) {
     const uint64_t x = r.address(matmul.x.memory);
-    const MatmulHalfParams p = {matmul.w.half, x,        x + matmul.x.scales, matmul.y,
-                                matmul.add,    matmul.n, matmul.rows,         matmul.add_stride};
+    const MatmulHalfParams p = {w,          x,        x + matmul.x.scales, matmul.y,
+                                matmul.add, matmul.n, matmul.rows,         matmul.add_stride};
     const HalfTile &tile =
         choose_half_tile(r.features(), r.cores(), matmul.n, matmul.rows, r.tuning().half_tile);
     const bool wide = (p.n | p.add_stride) % 4 == 0 && (p.y | p.add) % 16 == 0;
@@ -118,8 +125,8 @@ bool record_matmul_coopmat(Recorder &r, const CoopmatMatmul &matmul) {
         record_plain(r, matmul, p);
         return true;
     }
-    if (matmul.w.half) {
-        record_half(r, matmul);
+    if (const uint64_t half = find_half(matmul, w)) {
+        record_half(r, matmul, half);
         return true;
     }
     if (!matmul.w.type && (w.stride % 8 != 0 || w.plane[0] % 16 != 0)) return false;
