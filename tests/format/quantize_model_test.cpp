@@ -113,17 +113,23 @@ TEST(QuantizeModel, EveryTargetWritesWhatTheEncodersGive) {
         EXPECT_EQ(*(*out)->require_u32("general.alignment"), 64u);
         EXPECT_EQ((*(*out)->get_array("tokenizer.ggml.tokens"))->strings[1], "b");
         const auto types = types_of(**out);
+        const bool ternary = target.base == DType::TQ1_0 || target.base == DType::TQ2_0;
         EXPECT_EQ(types.at("output_norm.weight"), DType::F32);
         EXPECT_EQ(types.at("blk.3.attn_norm.weight"), DType::F32);
         EXPECT_EQ(types.at("rope_freqs.weight"), DType::F32);
         EXPECT_EQ(types.at("positions"), DType::I32);
         EXPECT_EQ(types.at("blk.0.ffn_gate_inp.weight"), DType::F32);
-        EXPECT_EQ(types.at("token_embd.weight"), target.base);
+        EXPECT_EQ(types.at("token_embd.weight"), ternary ? DType::Q4_K : target.base);
         EXPECT_EQ(types.at("blk.0.attn_q.weight"), target.base);
         const uint32_t block = dtype_info(target.base).block_elements;
         EXPECT_EQ(types.at("blk.1.odd.weight"), block == 1 ? target.base : DType::F16);
-        EXPECT_EQ(types.at("blk.1.ffn_down.weight"), block == 256 ? DType::Q8_0 : target.base);
-        EXPECT_EQ(fallbacks, block == 256 ? 16u : block == 32 ? 8u : 0u);
+        EXPECT_EQ(dtype_info(types.at("blk.2.ffn_down.weight")).block_elements,
+                  std::min(block, 32u));
+        // IQ4_NL's Q5_K for the first layer's ffn_down does not fit either.
+        EXPECT_EQ(fallbacks, block == 256                   ? 16u
+                             : target.base == DType::IQ4_NL ? 9u
+                             : block == 32                  ? 8u
+                                                            : 0u);
 
         for (const GgufTensor &tensor : (*in)->tensors()) {
             const GgufTensor *written = (*out)->find_tensor(tensor.name);
@@ -167,6 +173,108 @@ TEST(QuantizeModel, MixGivesMoreBitsWhereTheyCount) {
     EXPECT_EQ(types_of(**GgufFile::open(folder / "out.gguf")).at("token_embd.weight"), DType::Q6_K);
 }
 
+// Rows of 33, 160 and 256 elements under types with blocks of 1, 32 and 256.
+TEST(QuantizeModel, RowsThatDoNotFillABlockFallBack) {
+    constexpr struct {
+        DType wanted, with_32;
+    } kFallbacks[] = {
+        {DType::Q2_K, DType::IQ4_NL}, {DType::Q3_K, DType::IQ4_NL}, {DType::IQ4_XS, DType::IQ4_NL},
+        {DType::Q4_K, DType::Q5_0},   {DType::Q5_K, DType::Q5_1},   {DType::Q6_K, DType::Q8_0},
+        {DType::TQ1_0, DType::Q4_0},  {DType::TQ2_0, DType::Q4_0},  {DType::Q8_0, DType::Q8_0},
+        {DType::MXFP4, DType::MXFP4}, {DType::BF16, DType::BF16},
+    };
+    const QuantizeTarget &target = *find_quantize_target("Q8_0");
+    for (const auto &[wanted, with_32] : kFallbacks) {
+        SCOPED_TRACE(dtype_info(wanted).name);
+        const TypeOverride override{"w", wanted};
+        const auto to = [&](int64_t row) {
+            const GgufTensor tensor{"w", DType::F32, {4, row}, 0, {}};
+            const TypeChoice choice = choose_type(tensor, target, std::span(&override, 1), {});
+            EXPECT_EQ(choice.wanted, wanted);
+            return choice.to;
+        };
+        EXPECT_EQ(to(256), wanted);
+        EXPECT_EQ(to(160), with_32);
+        EXPECT_EQ(to(33), wanted == DType::BF16 ? DType::BF16 : DType::F16);
+    }
+}
+
+DType type_in(const char *target, std::string_view name, const MixFacts &facts) {
+    const GgufTensor tensor{name, DType::F16, {512, 512}, 0, {}};
+    return choose_type(tensor, *find_quantize_target(target), {}, facts).to;
+}
+
+// Types of tensors in files of these names that are in circulation, models of 32 layers.
+TEST(QuantizeModel, MixesAreTheUsualOnes) {
+    MixFacts facts;
+    facts.layers = 32;
+    facts.tied = false;
+    using enum DType;
+    const auto expect = [&](const char *target, const char *name, DType type) {
+        EXPECT_EQ(type_in(target, name, facts), type) << target << " " << name;
+    };
+    for (const char *target : {"Q4_0", "Q5_1", "Q2_K", "Q3_K_S", "Q4_K_M", "IQ4_XS", "TQ2_0"})
+        expect(target, "output.weight", Q6_K);
+    expect("Q8_0", "output.weight", Q8_0);
+    expect("MXFP4", "output.weight", Q8_0);
+    expect("Q2_K", "blk.9.attn_v.weight", Q3_K);
+    expect("Q2_K", "blk.9.attn_q.weight", Q2_K);
+    expect("Q2_K_S", "blk.3.ffn_down.weight", Q4_K);
+    expect("Q2_K_S", "blk.4.ffn_down.weight", Q2_K);
+    expect("Q3_K_M", "blk.1.attn_v.weight", Q5_K);
+    expect("Q3_K_M", "blk.2.attn_v.weight", Q4_K);
+    expect("Q3_K_M", "blk.1.ffn_down.weight", Q5_K);
+    expect("Q3_K_M", "blk.2.ffn_down.weight", Q4_K);
+    expect("Q3_K_M", "blk.31.attn_output.weight", Q4_K);
+    expect("Q3_K_M", "blk.31.ffn_up.weight", Q3_K);
+    expect("Q3_K_L", "blk.31.ffn_down.weight", Q5_K);
+    expect("Q4_K_S", "blk.3.attn_v.weight", Q5_K);
+    expect("Q4_K_S", "blk.4.attn_v.weight", Q4_K);
+    expect("Q4_K_M", "blk.4.attn_v.weight", Q4_K);
+    expect("Q4_K_M", "blk.6.attn_v.weight", Q6_K);
+    expect("Q5_K_M", "blk.31.ffn_down.weight", Q6_K);
+    expect("Q4_K_M", "blk.0.attn_qkv.weight", Q5_K);
+    expect("MXFP4_MOE", "blk.0.ffn_up_exps.weight", MXFP4);
+    expect("MXFP4_MOE", "blk.0.attn_q.weight", Q8_0);
+    expect("Q4_0", "blk.0.ffn_down.weight", Q4_0);
+    expect("IQ4_XS", "blk.0.ffn_down.weight", Q5_K);
+    facts.importance = true;
+    expect("Q4_0", "blk.0.ffn_down.weight", Q4_1);
+    expect("IQ4_XS", "blk.0.ffn_down.weight", IQ4_XS);
+    facts.query_heads_per_key = 4;
+    expect("Q2_K", "blk.9.attn_v.weight", Q4_K);
+    expect("IQ4_NL", "blk.9.attn_v.weight", Q5_K);
+    facts.experts = 8;
+    expect("Q4_K_M", "blk.9.attn_k.weight", Q8_0);
+    expect("Q4_K_M", "blk.9.attn_output.weight", Q5_K);
+    EXPECT_EQ(find_quantize_target("q4_k"), find_quantize_target("Q4_K_M"));
+}
+
+TEST(QuantizeModel, OverridesByPattern) {
+    const auto type_of = [](std::string_view name, const std::vector<std::string> &texts) {
+        std::vector<TypeOverride> overrides;
+        for (const std::string &text : texts) {
+            auto one = parse_type_override(text);
+            EXPECT_TRUE(one.ok()) << text;
+            overrides.push_back(*one);
+        }
+        const GgufTensor tensor{name, DType::F32, {4, 256}, 0, {}};
+        return choose_type(tensor, *find_quantize_target("Q8_0"), overrides, {}).to;
+    };
+    const std::string_view name = "blk.12.ffn_down.weight";
+    for (const char *hit : {"ffn_down=q4_k", "blk.12.*=Q4_K", "blk.??.ffn*weight=Q4_K", "*=Q4_K",
+                            "blk.12.ffn_down.weight=Q4_K", "b*1*d*=Q4_K"})
+        EXPECT_EQ(type_of(name, {hit}), DType::Q4_K) << hit;
+    for (const char *miss :
+         {"ffn_up=Q4_K", "blk.1.*=Q4_K", "blk.?.ffn=Q4_K", "weight?=Q4_K", "down*ffn=Q4_K"})
+        EXPECT_EQ(type_of(name, {miss}), DType::Q8_0) << miss;
+    EXPECT_EQ(type_of(name, {"ffn=Q6_K", "*=Q2_K"}), DType::Q6_K);
+    EXPECT_EQ(type_of("blk.0.ffn_gate_inp.weight", {}), DType::F32);
+    EXPECT_EQ(type_of("blk.0.ffn_gate_inp.weight", {"gate_inp=F16"}), DType::F16);
+    for (const char *bad : {"ffn_down", "=Q4_K", "x=", "x=Q9", "x=IQ2_XS", "x=I8"})
+        EXPECT_EQ(parse_type_override(bad).error().tag, "bad_option") << bad;
+}
+
 // Larger than one batch, so that pieces and batches are crossed; run backwards on two threads.
 TEST(QuantizeModel, ThreadsAndPiecesDoNotChangeTheBytes) {
     const ScratchFolder folder;
@@ -197,7 +305,7 @@ TEST(QuantizeModel, CanReplaceItsInput) {
     const auto path = write_model(folder, small_model());
     const auto in = GgufFile::open(path);
     ASSERT_TRUE(quantize_model(**in, path, *find_quantize_target("Q4_0")).ok());
-    EXPECT_EQ((*GgufFile::open(path))->find_tensor("output.weight")->dtype, DType::Q4_0);
+    EXPECT_EQ((*GgufFile::open(path))->find_tensor("blk.0.attn_q.weight")->dtype, DType::Q4_0);
 }
 
 TEST(QuantizeModel, RefusesNonFiniteWeightsAndSplitModels) {
