@@ -1,7 +1,6 @@
 #include "plugins/vulkan/queue.h"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace realizar::vulkan;
 
@@ -135,9 +134,9 @@ void rz_queue::finish(Submission &work) {
     for (const Submission::Piece &p : work.reads) {
         const std::byte *from = work.instance->in_place(p.tensor);
         if (from) {
-            std::memcpy(p.to, from + p.offset, p.size);
+            device_.gpu.copy_by_threads(p.to, from + p.offset, p.size);
         } else {
-            std::memcpy(p.to, work.instance->readback() + at, p.size);
+            device_.gpu.copy_by_threads(p.to, work.instance->readback() + at, p.size);
             at += align_up(p.size, kCopyAlignment);
         }
         device_.gpu.counters().bytes_read += p.size;

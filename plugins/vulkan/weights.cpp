@@ -211,22 +211,6 @@ rz_code finish(rz_weights *set, rz_error *err) {
     });
 }
 
-// memcpy on the host's threads: one core moves a third of what the bus takes.
-void copy_parallel(const rz_host &host, std::byte *to, const void *from, uint64_t size) {
-    struct Job {
-        std::byte *to;
-        const std::byte *from;
-        uint64_t size;
-    } job = {to, static_cast<const std::byte *>(from), size};
-    constexpr uint64_t kPiece = uint64_t{1} << 20;
-    const auto piece = [](void *context, uint64_t begin, uint64_t end) {
-        const Job &j = *static_cast<const Job *>(context);
-        const uint64_t first = begin * kPiece, last = std::min(j.size, end * kPiece);
-        std::memcpy(j.to + first, j.from + first, last - first);
-    };
-    host.parallel_for(host.self, (size + kPiece - 1) / kPiece, 1, piece, &job);
-}
-
 } // namespace
 
 const rz_weights_api kWeightsApi = {sizeof(rz_weights_api), 0, plan, create, destroy, load, finish};
@@ -249,12 +233,12 @@ void Uploader::wait() { progress_.wait(value_, UINT64_MAX); }
 
 void Uploader::load(const PackedMatrix &matrix, uint64_t block, const void *data, uint64_t size) {
     if (!matrix.type && matrix.memory.host()) {
-        copy_parallel(gpu_.host(), matrix.memory.host() + block, data, size);
+        gpu_.copy_by_threads(matrix.memory.host() + block, data, size);
         return;
     }
     Half &half = halves_[(value_ + 1) % 2];
     progress_.wait(half.value, UINT64_MAX);
-    copy_parallel(gpu_.host(), half.memory.host(), data, size);
+    gpu_.copy_by_threads(half.memory.host(), data, size);
     const VolkDeviceTable &vk = gpu_.vk();
     const VkCommandBuffer commands = half.commands->handle();
     half.commands->begin();

@@ -71,8 +71,10 @@ class MatmulStep : public Step {
             const MatvecQuantParams p = {w_.resolve(r), base,       base + quantised_->scales,
                                          r.address(y_), add,        n,
                                          rows,          add_stride_};
-            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows}, p,
-                       {groups_for(n, kRowsOfGroup)});
+            constexpr uint32_t kTeams = 8; // of a workgroup, each with some rows
+            const uint32_t team = r.tuning().matvec_rows;
+            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows, team}, p,
+                       {groups_for(n, kTeams * team)});
             return;
         }
         if (form == MatmulForm::coopmat &&

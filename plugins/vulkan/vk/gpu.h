@@ -40,12 +40,17 @@ class Progress {
     Progress &operator=(const Progress &) = delete;
 
     uint64_t reached() const;
-    // Spins for a little, then sleeps. False after timeout_ns.
+    // Sleeps for most of the time that the last wait took, spins for a little, then sleeps. False after
+    // timeout_ns.
     bool wait(uint64_t value, uint64_t timeout_ns) const;
     VkSemaphore handle() const { return semaphore_; }
 
   private:
+    bool sleep(uint64_t value, uint64_t timeout_ns) const;
+    bool spin(uint64_t value, uint64_t timeout_ns) const;
+
     Gpu &gpu_;
+    mutable std::atomic<uint64_t> usual_ns_{0};
     VkSemaphore semaphore_ = VK_NULL_HANDLE;
 };
 
@@ -83,6 +88,8 @@ class Gpu {
     void copy(const Memory &to, uint64_t to_offset, const Memory &from, uint64_t from_offset,
               uint64_t size);
     void zero(const Memory &memory);
+    // [any-thread] memcpy by the host's threads where that pays.
+    void copy_by_threads(void *to, const void *from, uint64_t size) const;
 
     // The next submission fails with this code: for tests of how failures travel.
     void fail_next(rz_code code) { fail_next_ = code; }

@@ -27,22 +27,22 @@ void Profile::add(const std::vector<Mark> &marks, const std::vector<uint64_t> &t
     last_end_ = ticks.back();
 }
 
-std::string Profile::report() const {
+std::vector<std::string> Profile::report() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::pair<std::string, Sum>> rows(sums_.begin(), sums_.end());
     std::sort(rows.begin(), rows.end(),
               [](const auto &a, const auto &b) { return a.second.ns > b.second.ns; });
     char line[160];
-    std::snprintf(line, sizeof(line), "vulkan profile of %llu submissions\n", wide(submissions_));
-    std::string text = line;
-    text += "   total ms     count  us each   GB/s  kernel (constants) grid\n";
+    std::snprintf(line, sizeof(line), "profile of %llu submissions", wide(submissions_));
+    std::vector<std::string> lines = {line};
+    lines.emplace_back("   total ms     count  us each   GB/s  kernel (constants) grid");
     for (const auto &[label, sum] : rows) {
         const double rate = sum.ns > 0 ? static_cast<double>(sum.bytes) / sum.ns : 0;
         std::snprintf(line, sizeof(line), "%11.3f %9llu %8.2f %6.0f  ", sum.ns / 1e6,
                       wide(sum.count), sum.ns / 1e3 / static_cast<double>(sum.count), rate);
-        text += line + label + '\n';
+        lines.push_back(line + label);
     }
-    return text;
+    return lines;
 }
 
 Timestamps::Timestamps(Gpu &gpu, uint32_t capacity) : gpu_(gpu), capacity_(capacity + 1) {

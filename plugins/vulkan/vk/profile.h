@@ -23,7 +23,7 @@ class Profile {
 
     // [any-thread] `ticks`: the device's clock at the start and after each kernel.
     void add(const std::vector<Mark> &marks, const std::vector<uint64_t> &ticks, double ns_of_tick);
-    std::string report() const;
+    std::vector<std::string> report() const; // lines
 
   private:
     struct Sum {

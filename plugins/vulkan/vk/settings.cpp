@@ -69,6 +69,7 @@ void read_tuning(const std::string &text, Tuning &out) {
         uint32_t *value;
     } figures[] = {{"matvec_groups", &out.matvec_groups},
                    {"matvec_batch", &out.matvec_batch},
+                   {"matvec_rows", &out.matvec_rows},
                    {"attention_groups", &out.attention_groups},
                    {"attention_batch", &out.attention_batch},
                    {"half_plain", &out.half_plain},
@@ -84,8 +85,9 @@ void read_tuning(const std::string &text, Tuning &out) {
                          [&](const auto &figure) { return word.substr(0, colon) == figure.name; });
         if (found == std::end(figures) || value == 0 || value > kMost)
             raise(RZ_INVALID_ARGUMENT,
-                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, attention_groups, "
-                  "attention_batch, half_plain or half_tile, a colon and 1 to %lu, found '%s'",
+                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_rows, "
+                  "attention_groups, attention_batch, half_plain or half_tile, a colon and 1 to "
+                  "%lu, found '%s'",
                   kMost, word.c_str());
         *found->value = static_cast<uint32_t>(value);
     }

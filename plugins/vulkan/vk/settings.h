@@ -20,6 +20,7 @@ namespace realizar::vulkan {
 struct Tuning {
     uint32_t matvec_groups = 264;    // workgroups of a mat-vec, at most: 2 for each of 132 cores
     uint32_t matvec_batch = 2;       // groups of 32 weights in flight for each thread and row
+    uint32_t matvec_rows = 2;        // of a team of threads, for 2 to 8 vectors
     uint32_t attention_groups = 528; // workgroups of attention over cached keys, about
     uint32_t attention_batch = 4;    // keys in flight for each team of threads
     uint32_t half_plain = 0;         // above 0: matmul_half_plain.comp, for tests
