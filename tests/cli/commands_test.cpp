@@ -159,6 +159,39 @@ TEST_F(Commands, Quantize) {
     EXPECT_FALSE(std::filesystem::exists(file("x.gguf")));
 }
 
+TEST_F(Commands, ConvertAndSplitFiles) {
+    const std::string first = file("part-00001-of-00002.gguf");
+    EXPECT_EQ(run({"convert", draft(), file("a.apr")}).code, 0);
+    EXPECT_EQ(run({"convert", file("a.apr"), file("b.gguf")}).code, 0);
+    EXPECT_EQ(run({"split", file("a.apr"), file("part"), "--max-size", "2M"}).code, 0);
+    EXPECT_EQ(run({"convert", first, file("c.gguf")}).code, 0);
+    EXPECT_TRUE(read(file("b.gguf")) == read(draft()));
+    EXPECT_TRUE(read(file("c.gguf")) == read(draft()));
+    const Json apr = run_json({"info", "--json", file("a.apr")});
+    EXPECT_EQ(apr.at("format"), "APR");
+    EXPECT_EQ(apr.at("runnable"), true);
+    const Json parts = run_json({"info", "--json", first});
+    EXPECT_EQ(parts.at("parts"), 2);
+    EXPECT_EQ(parts.at("metadata").count("split.count"), 0u);
+    const std::vector<std::string> prompt = {"-n", "8", "--temp", "0", "A king"};
+    std::vector<std::string> expected;
+    for (const std::string &model : {draft(), file("a.apr"), first}) {
+        std::vector<std::string> arguments = {"run", "-m", model};
+        arguments.insert(arguments.end(), prompt.begin(), prompt.end());
+        expected.push_back(run(arguments).out);
+    }
+    EXPECT_NE(expected[0], "");
+    EXPECT_EQ(expected[1], expected[0]);
+    EXPECT_EQ(expected[2], expected[0]);
+
+    expect_error({"run", "-m", file("part-00002-of-00002.gguf"), "x"}, 2, "part-00001-of-00002");
+    std::filesystem::remove(file("part-00002-of-00002.gguf"));
+    expect_error({"run", "-m", first, "x"}, 3, "part-00002-of-00002");
+    expect_error({"convert", draft(), file("x.gguf"), "--type", "f32"}, 2, "quantize");
+    expect_error({"split", draft(), file("y")}, 2, "limit");
+    expect_error({"convert", file("a.apr"), file("a.apr")}, 2, "another file");
+}
+
 TEST_F(Commands, ConvertErrors) {
     expect_error({"convert", file("missing"), file("out.gguf")}, 3, "missing");
     std::filesystem::create_directory(file("empty"));

@@ -49,7 +49,7 @@ TEST_F(SplitModel, IsTheWholeAgain) {
     EXPECT_EQ((*joined)->find("split.count"), nullptr);
     EXPECT_EQ((*joined)->find_tensor("output_norm.weight"), &(*joined)->tensors()[2]);
     ASSERT_TRUE(write_gguf(**joined, folder_ / "joined.gguf").ok());
-    EXPECT_EQ(read_file(folder_ / "joined.gguf"), read_file(folder_ / "whole.gguf"));
+    EXPECT_TRUE(read_file(folder_ / "joined.gguf") == read_file(folder_ / "whole.gguf"));
     EXPECT_TRUE((*joined)->verify_unchanged().ok());
     std::filesystem::resize_file(part(3, 3), std::filesystem::file_size(part(3, 3)) - 1);
     EXPECT_EQ((*joined)->verify_unchanged().error().tag, "file_changed");

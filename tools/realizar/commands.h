@@ -20,6 +20,7 @@ void add_logits(CLI::App &app, Action &action);
 void add_perplexity(CLI::App &app, Action &action);
 void add_quantize(CLI::App &app, Action &action);
 void add_convert(CLI::App &app, Action &action);
+void add_split(CLI::App &app, Action &action);
 void add_bench(CLI::App &app, Action &action);
 
 } // namespace realizar::cli

@@ -101,7 +101,9 @@ void print_as_json(const std::shared_ptr<const GgufFile> &file) {
                            {"bytes", tensor.data.size()},
                            {"offset", tensor.file_offset}});
     Json out = {{"file", file->label()},
+                {"format", file->format()},
                 {"version", file->version()},
+                {"parts", file->parts()},
                 {"size", file->size()},
                 {"architecture", nullptr},
                 {"runnable", reason.empty()},
@@ -123,7 +125,9 @@ void print_as_text(const std::shared_ptr<const GgufFile> &file) {
     char millions[32];
     std::snprintf(millions, sizeof millions, "%.2f M",
                   static_cast<double>(totals.parameters) / 1e6);
-    print_text(file->label() + "\n  GGUF version " + std::to_string(file->version()) + ", " +
+    print_text(file->label() + "\n  " + file->format() + " version " +
+               std::to_string(file->version()) +
+               (file->parts() > 1 ? ", " + std::to_string(file->parts()) + " files" : "") + ", " +
                bytes_text(file->size()) + ", " + millions + " parameters\n  " +
                std::to_string(file->tensors().size()) + " tensors (" + types + "), " +
                bytes_text(totals.bytes) + "\n  " +

@@ -17,7 +17,7 @@ Examples:
 
 struct TokenizeOptions {
     std::string model, text, file;
-    bool json = false, no_special = false;
+    bool json = false, no_special = false, no_parse_special = false;
 };
 
 Result<std::string> input(const CLI::App &command, const TokenizeOptions &options) {
@@ -30,7 +30,8 @@ Status run(const CLI::App &command, const TokenizeOptions &options) {
     RZ_ASSIGN(Vocabulary vocabulary, vocabulary_from_gguf(*file));
     RZ_ASSIGN(const auto tokenizer, Tokenizer::create(std::move(vocabulary)));
     RZ_ASSIGN(const std::string text, input(command, options));
-    const EncodeOptions encode{!options.no_special, !options.no_special};
+    const EncodeOptions encode{!options.no_special,
+                               !options.no_special && !options.no_parse_special};
     RZ_ASSIGN(const std::vector<Token> tokens, tokenizer->encode(text, encode));
     if (options.json) {
         print_json({{"tokens", tokens}});
@@ -56,6 +57,8 @@ void add_tokenize(CLI::App &app, Action &action) {
     command->add_option("TEXT", options->text, "the text")->excludes(file);
     command->add_flag("--no-bos", options->no_special,
                       "add no special tokens, and take those written in the text for text");
+    command->add_flag("--no-parse-special", options->no_parse_special,
+                      "take special tokens written in the text for text");
     command->add_flag("--json", options->json, "print {\"tokens\": [...]}");
     command->callback([=, &action] { action = [=] { return run(*command, *options); }; });
 }
