@@ -111,8 +111,8 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
     run.require_first = options.require_first;
     run.progress = options.progress;
     run.weights = [&](uint64_t key) -> Result<WeightBytes> {
-        const GgufTensor &tensor = file->tensors()[key - 1];
-        return WeightBytes{tensor.data, tensor.dtype};
+        const ModelWeight weight = model->weight(key);
+        return WeightBytes{weight.data, weight.dtype};
     };
     run.release = [&](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
     RZ_TRY(file->verify_unchanged());

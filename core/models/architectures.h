@@ -1,4 +1,5 @@
-// The table of architectures: one row and one file each.
+// The table of architectures: one row each, with what is special in its traits. Networks that the
+// general decoder does not fit have a file of their own.
 #pragma once
 
 #include "core/models/layers.h"
@@ -9,14 +10,15 @@ namespace realizar {
 
 struct Architecture {
     const char *name; // general.architecture
-    bool rope_halves; // which pairs RoPE rotates; see RZ_ROPE_* in backend.h
+    Traits traits;
     // Adds the network to the builder and returns the logits, [R, vocabulary].
     TensorId (*build)(StepBuilder &step);
 };
 
 std::span<const Architecture> architectures();
 
-// llama.cpp: Llama 1-3, Mistral, TinyLlama, SmolLM2, ... and qwen2, the same network with biases.
-TensorId build_llama(StepBuilder &step);
+TensorId build_decoder(StepBuilder &step);   // decoder.cpp
+TensorId build_deepseek2(StepBuilder &step); // deepseek2.cpp
+TensorId build_mamba(StepBuilder &step);     // mamba.cpp
 
 } // namespace realizar

@@ -1,6 +1,9 @@
+// Weights, norms, embedding and head.
 #include "core/models/layers.h"
 
 #include "core/quant/codec.h"
+
+#include <algorithm>
 
 namespace realizar {
 
@@ -23,17 +26,24 @@ StepBuilder::StepBuilder(const GgufFile &file, const ModelConfig &config, const 
     attention_.pages = graph_.input(kInputPages, DType::I32, {shape.sequences, shape.pages});
     attention_.lengths = graph_.input(kInputLengths, DType::I32, {shape.sequences});
     rows_ = graph_.input(kInputLogitRows, DType::I32, {r});
+    if (config.widest_window() > 0 && shape.window_cells > 0) {
+        window_cells_ = graph_.input(kInputWindowCells, DType::I32, {t});
+        window_pages_ = graph_.input(kInputWindowPages, DType::I32, {shape.sequences, shape.pages});
+    }
 }
 
-bool StepBuilder::has(const std::string &name) const { return file_.find_tensor(name) != nullptr; }
+Shape StepBuilder::shape_of(const std::string &name) const {
+    const GgufTensor *tensor = file_.find_tensor(name);
+    Shape shape;
+    if (!tensor || tensor->dims.size() > shape.dims.size()) return shape;
+    shape.rank = static_cast<uint32_t>(tensor->dims.size());
+    std::copy(tensor->dims.begin(), tensor->dims.end(), shape.dims.begin());
+    return shape;
+}
 
 TensorId StepBuilder::weight(const std::string &name, const Shape &shape, bool as_f32) {
     const GgufTensor *tensor = file_.find_tensor(name);
-    Shape found;
-    if (tensor) {
-        found.rank = static_cast<uint32_t>(tensor->dims.size());
-        std::copy(tensor->dims.begin(), tensor->dims.end(), found.dims.begin());
-    }
+    const Shape found = shape_of(name);
     if (!tensor || found != shape) {
         if (status_.ok())
             status_ = tensor ? make_error(Code::malformed, "shape_mismatch",
@@ -60,12 +70,29 @@ TensorId StepBuilder::matrix(const std::string &name, int64_t rows, int64_t colu
     return weight(name, {rows, columns}, false);
 }
 
+TensorId StepBuilder::stack(const std::string &name, int64_t count, int64_t rows, int64_t columns) {
+    return weight(name, {count, rows, columns}, false);
+}
+
 TensorId StepBuilder::vector(const std::string &name, int64_t size) {
     return weight(name, {size}, true);
 }
 
+TensorId StepBuilder::table(const std::string &name, int64_t rows, int64_t columns) {
+    return weight(name, {rows, columns}, true);
+}
+
 TensorId StepBuilder::optional_vector(const std::string &name, int64_t size) {
     return has(name) ? vector(name, size) : kNoTensor;
+}
+
+TensorId StepBuilder::constant(const std::string &name, std::vector<float> values) {
+    const auto known = constant_ids_.find(name);
+    if (known != constant_ids_.end()) return known->second;
+    const uint64_t key = kConstantKeys + constants_.size();
+    const TensorId id = graph_.weight(name, DType::F32, {static_cast<int64_t>(values.size())}, key);
+    constants_[key] = std::move(values);
+    return constant_ids_[name] = id;
 }
 
 TensorId StepBuilder::linear(const std::string &name, TensorId x, int64_t rows) {
@@ -79,29 +106,50 @@ TensorId StepBuilder::rms_norm(const std::string &name, TensorId x) {
     return graph_.rms_norm(x, weight, config_.norm_epsilon);
 }
 
-TensorId StepBuilder::cached_attention(uint32_t layer, TensorId q, TensorId k, TensorId v,
-                                       AttentionParams params) {
-    // State keys: two per layer after those of the weights, the same in all graphs of the model.
-    const auto cache = [&](const char *name, DType dtype, uint32_t width, uint64_t which) {
-        return graph_.state(layer_name(layer, name), dtype, {shape_.cells, config_.kv_heads, width},
-                            file_.tensors().size() + 1 + uint64_t{layer} * 2 + which);
-    };
-    const TensorId keys =
-        graph_.kv_write(cache("cache_k", shape_.key_type, config_.key_width, 0), k, cells_);
-    const TensorId values =
-        graph_.kv_write(cache("cache_v", shape_.value_type, config_.value_width, 1), v, cells_);
-    params.page_size = shape_.page_size;
-    params.kv_symbol = RZ_SYMBOL_INDEX(kv_symbol_);
-    const TensorId out = graph_.attention(q, keys, values, attention_, kNoTensor, params);
-    return graph_.reshape(out,
-                          {graph_.shape(q).dims[0], int64_t{config_.heads} * config_.value_width});
+TensorId StepBuilder::norm(const std::string &name, TensorId x) {
+    if (config_.traits.norm == NormKind::rms) return rms_norm(name, x);
+    const int64_t size = graph_.shape(x).inner();
+    const TensorId weight = vector(name + ".weight", size);
+    return graph_.layer_norm(x, weight, optional_vector(name + ".bias", size),
+                             config_.norm_epsilon);
 }
 
-TensorId StepBuilder::logit_rows(TensorId hidden) { return graph_.get_rows(hidden, rows_); }
+TensorId StepBuilder::embedding() {
+    TensorId x =
+        graph_.get_rows(matrix("token_embd.weight", config_.vocabulary, config_.width), tokens_);
+    if (config_.embedding_scale != 1) x = graph_.scale(x, config_.embedding_scale);
+    if (has("position_embd.weight")) { // learned, for as many positions as the model was trained on
+        const TensorId learned =
+            matrix("position_embd.weight", config_.context, config_.width); // [context, W]
+        x = graph_.add(x, graph_.get_rows(learned, positions()));
+    }
+    return has("token_embd_norm.weight") ? norm("token_embd_norm", x) : x;
+}
+
+TensorId StepBuilder::sequence_state(uint32_t layer, const char *name, const Shape &shape,
+                                     uint32_t which) {
+    Shape all = shape;
+    all.rank = shape.rank + 1;
+    std::copy_n(shape.dims.begin(), shape.rank, all.dims.begin() + 1);
+    all.dims[0] = shape_.sequences;
+    return graph_.state(layer_name(layer, name), DType::F32, all,
+                        state_key(layer, which, StateKind::sequences));
+}
+
+TensorId StepBuilder::wanted_rows(uint32_t layer, TensorId x) {
+    return layer + 1 == config_.layers ? graph_.get_rows(x, rows_) : x;
+}
 
 TensorId StepBuilder::head(TensorId hidden) {
     const std::string name = has("output.weight") ? "output" : "token_embd";
-    return linear(name, hidden, config_.vocabulary);
+    TensorId logits = linear(name, hidden, config_.vocabulary);
+    if (config_.logit_scale != 1) logits = graph_.scale(logits, config_.logit_scale);
+    if (config_.logit_softcap > 0) {
+        const float cap = config_.logit_softcap;
+        logits = graph_.unary(UnaryKind::tanh, graph_.scale(logits, 1 / cap));
+        logits = graph_.scale(logits, cap);
+    }
+    return logits;
 }
 
 Result<Graph> StepBuilder::build(TensorId logits) && {

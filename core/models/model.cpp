@@ -7,9 +7,121 @@
 namespace realizar {
 namespace {
 
+constexpr RopeKind kHalves = RopeKind::halves, kNoRope = RopeKind::none;
+constexpr NormKind kLayerNorm = NormKind::layer;
+constexpr ForwardKind kPlain = ForwardKind::plain, kFused = ForwardKind::fused;
+constexpr UnaryKind kGelu = UnaryKind::gelu, kGeluErf = UnaryKind::gelu_erf;
+constexpr const char *kBehindAttention = "post_attention_norm", *kBehindForward = "post_ffw_norm";
+
+// In alphabetical order. Defaults: a sequential decoder with RMSNorm before its blocks, RoPE over
+// adjacent pairs and SwiGLU.
 constexpr Architecture kArchitectures[] = {
-    {"llama", false, build_llama},
-    {"qwen2", true, build_llama},
+    {"bloom",
+     {.rope = kNoRope,
+      .norm = kLayerNorm,
+      .forward = kPlain,
+      .activation = kGelu,
+      .alibi_max_bias = 8},
+     build_decoder},
+    {"cohere2",
+     {.norm = kLayerNorm, .parallel = true, .window_pattern = 4, .rope_in_windows = true},
+     build_decoder},
+    {"command-r", {.norm = kLayerNorm, .parallel = true}, build_decoder},
+    {"deepseek2", {}, build_deepseek2},
+    {"falcon",
+     {.rope = kHalves,
+      .norm = kLayerNorm,
+      .forward = kPlain,
+      .activation = kGeluErf,
+      .parallel = true},
+     build_decoder},
+    {"gemma", {.rope = kHalves, .activation = kGelu, .scaled_embedding = true}, build_decoder},
+    {"gemma2",
+     {.rope = kHalves,
+      .activation = kGelu,
+      .behind_attention = kBehindAttention,
+      .behind_forward = kBehindForward,
+      .scaled_embedding = true,
+      .window_pattern = 2,
+      .attention_softcap = 50,
+      .logit_softcap = 30,
+      .narrow_scale_layers = 46},
+     build_decoder},
+    {"gemma3",
+     {.rope = kHalves,
+      .activation = kGelu,
+      .behind_attention = kBehindAttention,
+      .behind_forward = kBehindForward,
+      .scaled_embedding = true,
+      .window_pattern = 6,
+      .window_rope_base = 10000,
+      .narrow_scale_layers = 62},
+     build_decoder},
+    {"glm4",
+     {.forward = kFused, .behind_attention = kBehindAttention, .behind_forward = kBehindForward},
+     build_decoder},
+    {"gpt-oss",
+     {.rope = kHalves,
+      .forward = ForwardKind::clamped,
+      .before_forward = "post_attention_norm",
+      .normalises_experts = true,
+      .exact_yarn = true,
+      .window_pattern = 2},
+     build_decoder},
+    {"gpt2",
+     {.rope = kNoRope, .norm = kLayerNorm, .forward = kPlain, .activation = kGelu},
+     build_decoder},
+    {"gptneox",
+     {.rope = kHalves,
+      .norm = kLayerNorm,
+      .forward = kPlain,
+      .activation = kGeluErf,
+      .parallel = true},
+     build_decoder},
+    {"granite", {.divides_logits = true}, build_decoder},
+    {"granitemoe", {.divides_logits = true, .normalises_experts = true}, build_decoder},
+    {"llama", {.normalises_experts = true}, build_decoder},
+    {"mamba", {.rope = kNoRope, .recurrent = true}, build_mamba},
+    {"mpt",
+     {.rope = kNoRope, .norm = kLayerNorm, .forward = kPlain, .activation = kGeluErf},
+     build_decoder},
+    {"nemotron",
+     {.rope = kHalves,
+      .norm = kLayerNorm,
+      .forward = kPlain,
+      .activation = UnaryKind::relu_squared},
+     build_decoder},
+    {"olmo2",
+     {.rope = kHalves,
+      .before_attention = nullptr,
+      .before_forward = nullptr,
+      .behind_attention = kBehindAttention,
+      .behind_forward = kBehindForward,
+      .window_pattern = 4},
+     build_decoder},
+    {"olmoe", {.rope = kHalves}, build_decoder},
+    {"phi2",
+     {.rope = kHalves,
+      .norm = kLayerNorm,
+      .forward = kPlain,
+      .activation = kGelu,
+      .parallel = true},
+     build_decoder},
+    {"phi3", {.rope = kHalves, .forward = kFused}, build_decoder},
+    {"qwen2", {.rope = kHalves}, build_decoder},
+    {"qwen2moe", {.rope = kHalves}, build_decoder},
+    {"qwen3", {.rope = kHalves}, build_decoder},
+    {"qwen3moe", {.rope = kHalves, .normalises_experts = true}, build_decoder},
+    {"smollm3", {.rope_pattern = 4}, build_decoder},
+    {"stablelm",
+     {.rope = kHalves, .norm = kLayerNorm, .parallel_without_norm = true},
+     build_decoder},
+    {"starcoder",
+     {.rope = kNoRope, .norm = kLayerNorm, .forward = kPlain, .activation = kGelu},
+     build_decoder},
+    {"starcoder2",
+     {.rope = kHalves, .norm = kLayerNorm, .forward = kPlain, .activation = kGelu},
+     build_decoder},
 };
 
 } // namespace
@@ -35,19 +147,15 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::open(std::shared_ptr<const G
                           "architecture '%s' is not known; known: %s", printable(name).c_str(),
                           known.c_str());
     }
-    RZ_ASSIGN(const auto parts, file->get_u32("split.count"));
-    if (parts.value_or(1) > 1)
-        return make_error(
-            Code::unsupported, "split_model",
-            "key 'split.count': expected 1 (models in several files are not supported "
-            "yet), found %u",
-            *parts);
     std::shared_ptr<ModelFile> model(new ModelFile);
-    RZ_ASSIGN(model->config_, read_config(*file, row->rope_halves));
+    RZ_ASSIGN(model->config_, read_config(*file, row->traits));
     model->file_ = std::move(file);
     model->architecture_ = static_cast<size_t>(row - table.begin());
     // Building once checks that every tensor is there and has its shape.
-    RZ_ASSIGN(const Graph checked, model->build({}));
+    StepBuilder step(*model->file_, model->config_, {});
+    const TensorId logits = row->build(step);
+    model->constants_ = step.constants();
+    RZ_ASSIGN(const Graph checked, std::move(step).build(logits));
     return std::shared_ptr<const ModelFile>(std::move(model));
 }
 
@@ -55,6 +163,13 @@ Result<Graph> ModelFile::build(const StepShape &shape) const {
     StepBuilder step(*file_, config_, shape);
     const TensorId logits = architectures()[architecture_].build(step);
     return std::move(step).build(logits);
+}
+
+ModelWeight ModelFile::weight(uint64_t key) const {
+    if (const auto constant = constants_.find(key); constant != constants_.end())
+        return {std::as_bytes(std::span(constant->second)), DType::F32};
+    const GgufTensor &tensor = file_->tensors()[key - 1];
+    return {tensor.data, tensor.dtype};
 }
 
 } // namespace realizar

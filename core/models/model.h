@@ -9,6 +9,7 @@
 #include "core/graph/graph.h"
 #include "core/models/config.h"
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,9 @@ struct StepShape {
     uint32_t pages = 32;       // P: pages per sequence
     DType key_type = DType::F16;
     DType value_type = DType::F16;
+    // Cells of the layers with a sliding window, which have pages of their own then; 0: they share
+    // those of the others.
+    uint32_t window_cells = 0;
 };
 
 // Names of the graph's inputs and output, and the order of its symbols.
@@ -38,6 +42,8 @@ inline constexpr const char *kInputCells = "cells";
 inline constexpr const char *kInputPages = "pages";
 inline constexpr const char *kInputLengths = "lengths";
 inline constexpr const char *kInputLogitRows = "logit_rows";
+inline constexpr const char *kInputWindowCells = "window_cells"; // with StepShape::window_cells:
+inline constexpr const char *kInputWindowPages = "window_pages"; // as cells and pages
 inline constexpr const char *kOutputLogits = "logits";
 enum StepSymbol : uint32_t {
     kSymbolTokens = 0,
@@ -46,26 +52,53 @@ enum StepSymbol : uint32_t {
     kStepSymbols = 3
 };
 
+// What the first dimension of a STATE counts.
+enum class StateKind : uint32_t {
+    cells,        // of the KV cache
+    window_cells, // of the layers with a sliding window
+    sequences,    // a recurrent state each
+};
+// Keys of a graph: weights of the file have their index plus one, numbers that the model computes
+// follow kConstantKeys, states follow kStateKeys with up to four per layer.
+inline constexpr uint64_t kConstantKeys = uint64_t{1} << 40;
+inline constexpr uint64_t kStateKeys = uint64_t{1} << 41;
+constexpr uint64_t state_key(uint32_t layer, uint32_t which, StateKind kind) {
+    return kStateKeys + (uint64_t{layer} * 4 + which) * 4 + static_cast<uint64_t>(kind);
+}
+constexpr StateKind state_kind(uint64_t key) { return static_cast<StateKind>(key % 4); }
+
+// Where the bytes of a weight are and what type they have there.
+struct ModelWeight {
+    std::span<const std::byte> data;
+    DType dtype = DType::F32;
+};
+
 // A file together with its architecture. Immutable; keeps the mapping alive.
 class ModelFile {
   public:
     // Errors: missing_key and wrong_type of the file; unknown_architecture with the list of known
-    // ones; split_model; bad_hparam; missing_tensor; shape_mismatch; bad_tensor_type. Tensors that
+    // ones; bad_hparam; missing_tensor; shape_mismatch; bad_tensor_type. Tensors that
     // the architecture does not use are left alone.
     static Result<std::shared_ptr<const ModelFile>> open(std::shared_ptr<const GgufFile> file);
 
     const GgufFile &gguf() const { return *file_; }
     const ModelConfig &config() const { return config_; }
 
-    // The graph of a step. WEIGHT keys are indices into gguf().tensors() plus one; the declared type
-    // of a weight is the file's, or F32 for the small tensors whose operators want F32.
+    // Does a sequence keep a state of fixed size instead of its past? Then it cannot be cut back.
+    bool recurrent() const { return config_.traits.recurrent; }
+
+    // The graph of a step. The declared type of a weight is the file's, or F32 for the small tensors
+    // whose operators want F32.
     Result<Graph> build(const StepShape &shape) const;
+    // The source of a WEIGHT of such a graph, by key. The bytes live as long as the model.
+    ModelWeight weight(uint64_t key) const;
 
   private:
     ModelFile() = default;
     std::shared_ptr<const GgufFile> file_;
     ModelConfig config_;
     size_t architecture_ = 0; // index into the table of architectures
+    std::map<uint64_t, std::vector<float>> constants_;
 };
 
 // Names in general.architecture that this build knows.

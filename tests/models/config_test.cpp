@@ -35,6 +35,16 @@ std::function<void(TinyModel &)> shape(const char *name, std::vector<int64_t> di
     return [=](TinyModel &model) { model.tensors[name].dims = dims; };
 }
 
+// Four experts of which one is used, and one more key.
+template <class T>
+std::function<void(TinyModel &)> experts(const char *name, T value) {
+    return [=](TinyModel &model) {
+        model.keys["llama.expert_count"] = 4u;
+        model.keys["llama.expert_used_count"] = 1u;
+        model.keys[name] = value;
+    };
+}
+
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -67,8 +77,39 @@ const Case kCases[] = {
     {"ArchitectureNotText", "wrong_type", "general.architecture", key("general.architecture", 7u)},
     {"UnknownArchitecture", "unknown_architecture", "qwen2",
      key("general.architecture", std::string("lama"))},
-    {"Experts", "unsupported_model", "expert", key("llama.expert_count", 8u)},
-    {"SplitFile", "split_model", "split.count", key("split.count", 2u)},
+    {"ExpertsWithoutNumberUsed", "missing_key", "expert_used_count", key("llama.expert_count", 8u)},
+    {"MoreExpertsUsedThanThere", "bad_hparam", "1 to 4", experts("llama.expert_used_count", 5u)},
+    {"NoExpertUsed", "bad_hparam", "expert_used_count", experts("llama.expert_used_count", 0u)},
+    {"HugeExpertCount", "bad_hparam", "expert_count", experts("llama.expert_count", ~0u)},
+    {"ExpertTensorsMissing", "missing_tensor", "ffn_gate_inp", experts("llama.expert_count", 4u)},
+    {"ExpertGatingUnknown", "bad_hparam", "expert_gating_func",
+     experts("llama.expert_gating_func", 4u)},
+    {"ExpertGroupsDoNotDivide", "bad_hparam", "a divisor of expert_count 4",
+     experts("llama.expert_group_count", 3u)},
+    {"ExpertGroupsTooFew", "bad_hparam", "expert_used_count",
+     [](TinyModel &m) {
+         experts("llama.expert_group_count", 4u)(m);
+         m.keys["llama.expert_used_count"] = 2u;
+     }},
+    {"ExpertScaleNan", "bad_hparam", "expert_weights_scale",
+     experts("llama.expert_weights_scale", kNan)},
+    {"WindowHuge", "bad_hparam", "sliding_window", key("llama.attention.sliding_window", ~0u)},
+    {"WindowPatternZero", "bad_hparam", "sliding_window_pattern",
+     [](TinyModel &m) {
+         m.keys["llama.attention.sliding_window"] = 8u;
+         m.keys["llama.attention.sliding_window_pattern"] = 0u;
+     }},
+    {"ScaleOfScoresNegative", "bad_hparam", "attention.scale", key("llama.attention.scale", -1.0f)},
+    {"SoftcapInfinite", "bad_hparam", "softcapping",
+     key("llama.final_logit_softcapping", kInfinity)},
+    {"LogitScaleNan", "bad_hparam", "logit_scale", key("llama.logit_scale", kNan)},
+    {"LatentRankHuge", "bad_hparam", "kv_lora_rank", key("llama.attention.kv_lora_rank", ~0u)},
+    {"LatentAllRotated", "bad_hparam", "less than the head width",
+     key("llama.attention.kv_lora_rank", 8u)},
+    {"FusedTooShort", "shape_mismatch", "attn_qkv", shape("blk.0.attn_qkv.weight", {15, 8})},
+    {"HeadNormTooLong", "shape_mismatch", "attn_q_norm", shape("blk.0.attn_q_norm.weight", {5})},
+    {"PositionsTooFew", "shape_mismatch", "position_embd", shape("position_embd.weight", {31, 8})},
+    {"SinksTooMany", "shape_mismatch", "attn_sinks", shape("blk.1.attn_sinks.weight", {3})},
     {"NoEmbedding", "missing_tensor", "token_embd",
      [](TinyModel &m) { m.tensors.erase("token_embd.weight"); }},
     {"EmbeddingOfRankOne", "missing_tensor", "token_embd", shape("token_embd.weight", {128})},
