@@ -70,13 +70,14 @@ void Single::dispatch(Recorder &r, const char *shader, const MatvecSingleParams 
                       uint32_t rows, std::span<const uint32_t> constants) const {
     constexpr uint32_t kTeams = 8; // of a workgroup, each with a pair of rows
     const Tuning &tuning = r.tuning();
+    const uint32_t most = tuning.matvec_groups ? tuning.matvec_groups : 2 * r.cores();
     std::vector<uint32_t> all = {x_.max_inner() / 32, norm_ ? 1u : 0u, tuning.matvec_batch};
     all.insert(all.end(), constants.begin(), constants.end());
     const uint64_t blocks = uint64_t{rows} * (x_.max_inner() / 32) / w_.type->groups;
     r.expect_bytes(blocks * w_.type->block_bytes);
     const std::string name = std::string(shader) + '_' + w_.type->suffix;
     r.dispatch(name + (r.features().int_dot ? "_dot" : ""), all, p,
-               {even_groups((pairs + kTeams - 1) / kTeams, tuning.matvec_groups)});
+               {even_groups((pairs + kTeams - 1) / kTeams, most)});
 }
 
 void Single::dispatch(Recorder &r, const View &y, uint64_t add) const {

@@ -61,6 +61,7 @@ class Recorder {
     }
 
     const Features &features() const { return gpu_.features(); }
+    uint32_t cores() const { return gpu_.physical().cores; }
     const Tuning &tuning() const { return gpu_.settings().tuning; }
     uint32_t cores() const { return gpu_.physical().cores; }
     // Bytes that the next dispatch reads, for a profile.

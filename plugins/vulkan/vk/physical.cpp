@@ -189,7 +189,8 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
 
 // How many cores run workgroups side by side, where the driver says so.
 uint32_t count_cores(const Physical &physical, const Extensions &extensions) {
-    constexpr uint32_t kUnknown = 132;
+    constexpr uint32_t kUnknown = 132, kOfHost = 4;
+    if (physical.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU) return kOfHost;
     if (!extensions.has(VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME)) return kUnknown;
     VkPhysicalDeviceShaderSMBuiltinsPropertiesNV cores = {};
     cores.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV;

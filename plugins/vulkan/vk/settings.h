@@ -18,7 +18,7 @@ namespace realizar::vulkan {
 
 // Choices that are made by measuring; the defaults suit the largest GPUs.
 struct Tuning {
-    uint32_t matvec_groups = 264;    // workgroups of a mat-vec, at most: 2 for each of 132 cores
+    uint32_t matvec_groups = 0;      // workgroups of a mat-vec, at most; 0: two for each core
     uint32_t matvec_batch = 2;       // groups of 32 weights in flight for each thread and row
     uint32_t matvec_rows = 2;        // of a team of threads, for 2 to 8 vectors
     uint32_t attention_groups = 528; // workgroups of attention over cached keys, about

@@ -19,7 +19,8 @@ layout(constant_id = 2) const uint kBatch = 2; // groups in flight for each thre
 layout(push_constant) uniform Push { MatvecSingleParams p; };
 
 const uint kLanes = 32, kTeams = kThreads / kLanes;
-const uint kPieces = 4; // of four elements of x that a thread has in hand
+// Pieces of four elements of x that a thread has in hand.
+const uint kPieces = kGroups * 8 < 4 * kThreads ? (kGroups * 8 + kThreads - 1) / kThreads : 4;
 
 shared uvec4 x_low[kGroups], x_high[kGroups];
 shared vec2 x_scale[kGroups]; // scale, scale * sum
@@ -47,24 +48,34 @@ float sum_of_all(float x) {
     return sum;
 }
 
-// Over 8 neighbours: the largest x and the sum of y.
-vec2 join_eight(float x, float y) {
+// Over 8 neighbours.
+float largest_of_eight(float x) {
     if (shuffles()) {
-        [[unroll]] for (uint n = 1; n < 8; n *= 2) {
+        [[unroll]] for (uint n = 1; n < 8; n *= 2)
             x = max(x, subgroupShuffleXor(x, n));
-            y += subgroupShuffleXor(y, n);
-        }
-        return vec2(x, y);
+        return x;
     }
     barrier();
-    exchanged[self()] = vec2(x, y);
+    exchanged[self()].x = x;
     barrier();
-    vec2 result = vec2(0.0);
-    for (uint i = 0; i < 8; ++i) {
-        const vec2 other = exchanged[self() / 8 * 8 + i];
-        result = vec2(max(result.x, other.x), result.y + other.y);
+    for (uint i = 0; i < 8; ++i)
+        x = max(x, exchanged[self() / 8 * 8 + i].x);
+    return x;
+}
+
+int sum_of_eight(int x) {
+    if (shuffles()) {
+        [[unroll]] for (uint n = 1; n < 8; n *= 2)
+            x += subgroupShuffleXor(x, n);
+        return x;
     }
-    return result;
+    barrier();
+    exchanged[self()].x = float(x);
+    barrier();
+    float sum = 0.0;
+    for (uint i = 0; i < 8; ++i)
+        sum += exchanged[self() / 8 * 8 + i].x;
+    return int(sum);
 }
 
 uint pack(vec4 x) {
@@ -101,9 +112,9 @@ void prepare() {
             const uint i = first + b * kThreads, g = i / 8, part = i % 8;
             const vec4 x = v[b] * factor * weight[b], size = abs(x);
             const float most =
-                join_eight(max(max(size.x, size.y), max(size.z, size.w)), 0.0).x;
+                largest_of_eight(max(max(size.x, size.y), max(size.z, size.w)));
             const uint word = pack(x * (most > 0.0 ? 127.0 / most : 0.0));
-            const float sum = join_eight(0.0, float(dot4(word, 0x01010101u))).y;
+            const float sum = float(sum_of_eight(dot4(word, 0x01010101u)));
             if (i >= total) continue;
             if (part < 4) x_low[g][part] = word;
             else x_high[g][part - 4] = word;
