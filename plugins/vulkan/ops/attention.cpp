@@ -56,12 +56,7 @@ class AttentionStep : public Step {
             .scale = o_.attr.scale,
             .softcap = o_.attr.softcap,
         };
-        const std::string coopmat = "attention_coopmat_" + std::to_string(dv);
-        if (tokens > kAttentionSplitTokens && r.features().coopmat_khr && p.dk == dv &&
-            Pipelines::has(coopmat) && o_.is_wide(r)) {
-            r.dispatch(coopmat, {}, p, {groups_for(tokens, 64), heads});
-            return;
-        }
+        if (record_coopmat(r, p)) return;
         r.dispatch("attention", {o_.k.dtype(), o_.v.dtype(), o_.is_wide(r) ? 1u : 0u}, p,
                    {groups_for(tokens, 1), heads, splits * ((dv + kColumns - 1) / kColumns)});
     }
@@ -88,6 +83,27 @@ class AttentionStep : public Step {
     }
 
   private:
+    // With cooperative matrices, where the operands lie as those kernels read them.
+    bool record_coopmat(Recorder &r, const AttentionParams &p) const {
+        const std::string width = std::to_string(p.dv);
+        const std::string coopmat = "attention_coopmat_" + width;
+        if (p.tokens <= kAttentionSplitTokens || !r.features().coopmat_khr || p.dk != p.dv ||
+            !Pipelines::has(coopmat) || !o_.is_wide(r))
+            return false;
+        const uint32_t forced = r.tuning().prompt_attention;
+        const uint32_t rows = forced == 3 ? 128 : 64;
+        const std::string nv = "attention_nv_" + width + "_" + std::to_string(rows);
+        constexpr uint32_t kChunk = 64; // keys that lie one behind the other
+        const bool chunks = o_.attr.page_size % kChunk == 0 && o_.k.max_size(1) % kChunk == 0;
+        if (r.features().coopmat_nv && chunks && forced != 1 && Pipelines::has(nv)) {
+            const bool plain = !o_.slopes && p.softcap == 0;
+            r.dispatch(nv, {plain ? 1u : 0u}, p, {groups_for(p.tokens, rows), p.heads});
+        } else {
+            r.dispatch(coopmat, {}, p, {groups_for(p.tokens, 64), p.heads});
+        }
+        return true;
+    }
+
     Operands o_;
 };
 

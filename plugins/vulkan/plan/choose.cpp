@@ -30,25 +30,24 @@ uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows) {
 const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint32_t n,
                                  uint32_t rows, uint32_t forced) {
     static constexpr HalfTile kHalfTiles[] = {
-        {"matmul_half_nv_256x128", 256, 128, 120, true},
-        {"matmul_half_nv_128x256", 128, 256, 120, true},
-        {"matmul_half_nv_128x128", 128, 128, 100, true},
-        {"matmul_half_nv_128x128_4", 128, 128, 100, true},
+        {"matmul_half_nv_256x128", 256, 128, 125, true},
+        {"matmul_half_nv_128x128", 128, 128, 105, true},
         {"matmul_half_nv_128x64", 128, 64, 80, true},
         {"matmul_half_nv_64x64", 64, 64, 60, true},
-        {"matmul_half_nv_256x128_u", 256, 128, 120, true},
-        {"matmul_half_nv_128x256_u", 128, 256, 120, true},
-        {"matmul_half_nv_128x128_u", 128, 128, 100, true},
-        {"matmul_half_nv_128x256_32", 128, 256, 100, true},
-        {"matmul_half_128x128_2", 128, 128, 100, false},
+        {"matmul_half_nv_256x128_8", 256, 128, 0, true},
+        {"matmul_half_nv_128x128_8", 128, 128, 0, true},
+        {"matmul_half_nv_128x128_4", 128, 128, 0, true},
+        {"matmul_half_nv_128x64_2", 128, 64, 0, true},
+        {"matmul_half_nv_128x128_32", 128, 128, 0, true},
+        {"matmul_half_nv_128x128_128", 128, 128, 0, true},
+        {"matmul_half_nv_256x64", 256, 64, 0, true},
+        {"matmul_half_nv_64x128", 64, 128, 0, true},
+        {"matmul_half_nv_128x128_a", 128, 128, 0, true},
+        {"matmul_half_nv_256x128_a", 256, 128, 0, true},
         {"matmul_half_128x128_8", 128, 128, 100, false},
-        {"matmul_half_128x128_64", 128, 128, 100, false},
-        {"matmul_half_256x128", 256, 128, 100, false},
-        {"matmul_half_128x256", 128, 256, 100, false},
-        {"matmul_half_256x128_16", 256, 128, 100, false},
         {"matmul_half_64x64", 64, 64, 60, false},
-        {"matmul_half_nv_128x128_a", 128, 128, 100, true},
-        {"matmul_half_nv_128x256_a", 128, 256, 100, true},
+        {"matmul_half_128x256", 128, 256, 0, false},
+        {"matmul_half_256x128_16", 256, 128, 0, false},
     };
     constexpr uint32_t kCount = sizeof(kHalfTiles) / sizeof(kHalfTiles[0]);
     const bool runs =
@@ -57,7 +56,7 @@ const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint3
     const HalfTile *best = nullptr;
     uint64_t least = UINT64_MAX;
     for (const HalfTile &tile : kHalfTiles) {
-        if (tile.nv != features.coopmat_nv) continue;
+        if (tile.nv != features.coopmat_nv || tile.speed == 0) continue;
         const uint64_t groups =
             uint64_t{(n + tile.n - 1) / tile.n} * ((rows + tile.t - 1) / tile.t);
         const uint64_t waves = (groups + cores - 1) / cores;

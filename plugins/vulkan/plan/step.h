@@ -63,7 +63,6 @@ class Recorder {
     const Features &features() const { return gpu_.features(); }
     uint32_t cores() const { return gpu_.physical().cores; }
     const Tuning &tuning() const { return gpu_.settings().tuning; }
-    uint32_t cores() const { return gpu_.physical().cores; }
     // Bytes that the next dispatch reads, for a profile.
     void expect_bytes(uint64_t bytes) { bytes_ = bytes; }
     uint64_t address(const View &view) const {

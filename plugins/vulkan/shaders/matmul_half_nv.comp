@@ -10,7 +10,12 @@
 layout(local_size_x = THREADS) in;
 layout(constant_id = 0) const uint kStride = 64;
 layout(constant_id = 1) const uint kWide = 0; // rows of y and of the addend begin at 16 bytes
-const uint kBlock = kStride % (DEPTH * UNROLL) == 0 ? DEPTH * UNROLL : DEPTH;
+// As many slices are unrolled as divide the whole.
+const uint kSlices = kStride / DEPTH;
+const uint kBlock = DEPTH * (kSlices % UNROLL == 0              ? UNROLL
+                             : UNROLL > 4 && kSlices % 4 == 0 ? 4
+                             : kSlices % 2 == 0                ? 2
+                                                               : 1);
 layout(push_constant) uniform Push { MatmulHalfParams p; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Halves {
     float16_t v[];

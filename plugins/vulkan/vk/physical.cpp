@@ -182,7 +182,8 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
     const VkPhysicalDeviceCooperativeMatrix2FeaturesNV &nv = chain.coopmat_nv;
     f.coopmat_nv = settings.coopmat_nv && f.coopmat_khr && is_13(out) &&
                    nv.cooperativeMatrixWorkgroupScope && nv.cooperativeMatrixFlexibleDimensions &&
-                   nv.cooperativeMatrixTensorAddressing &&
+                   nv.cooperativeMatrixTensorAddressing && nv.cooperativeMatrixReductions &&
+                   nv.cooperativeMatrixConversions && nv.cooperativeMatrixPerElementOperations &&
                    has_coopmat_nv(volkGetLoadedInstance(), out);
 #endif
 }
@@ -346,6 +347,9 @@ VkDevice create_logical(const Physical &physical, VolkDeviceTable &table) {
         chain.coopmat_nv.cooperativeMatrixWorkgroupScope = VK_TRUE;
         chain.coopmat_nv.cooperativeMatrixFlexibleDimensions = VK_TRUE;
         chain.coopmat_nv.cooperativeMatrixTensorAddressing = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixReductions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixConversions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixPerElementOperations = VK_TRUE;
         chain.add(chain.coopmat_nv);
         extensions.push_back(VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     }

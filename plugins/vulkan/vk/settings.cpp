@@ -73,6 +73,7 @@ void read_tuning(const std::string &text, Tuning &out) {
                    {"attention_groups", &out.attention_groups},
                    {"attention_batch", &out.attention_batch},
                    {"half_plain", &out.half_plain},
+                   {"prompt_attention", &out.prompt_attention},
                    {"half_tile", &out.half_tile}};
     constexpr unsigned long kMost = 65535; // a dimension of a grid
     std::istringstream words(text);

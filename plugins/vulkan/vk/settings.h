@@ -24,6 +24,7 @@ struct Tuning {
     uint32_t attention_groups = 528; // workgroups of attention over cached keys, about
     uint32_t attention_batch = 4;    // keys in flight for each team of threads
     uint32_t half_plain = 0;         // above 0: matmul_half_plain.comp, for tests
+    uint32_t prompt_attention = 0;   // 1: attention_coopmat, 2 and 3: attention_nv; 0: by size
     uint32_t half_tile = 0;          // 1..: this row of kHalfTiles (plan/choose.cpp); 0: by size
 };
 
