@@ -4,9 +4,10 @@ namespace realizar::cpu {
 
 namespace {
 
-constexpr const Op *kAll[] = {&kGetRows,   &kMatmul, &kAdd,     &kMul,       &kScale, &kRmsNorm,
-                              &kLayerNorm, &kRope,   &kKvWrite, &kAttention, &kUnary, &kGlu,
-                              &kSoftmax,   &kArgmax, &kTopK,    &kCopy};
+constexpr const Op *kAll[] = {
+    &kGetRows, &kMatmul,    &kAdd,   &kMul,          &kScale,       &kRmsNorm, &kLayerNorm, &kRope,
+    &kKvWrite, &kAttention, &kUnary, &kGlu,          &kSoftmax,     &kArgmax,  &kTopK,      &kCopy,
+    &kClamp,   &kConcat,    &kRoute, &kExpertMatmul, &kWeightedSum, &kSsmConv, &kSsmScan};
 
 } // namespace
 
