@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kMaxWordCharacters = 100;
 
 // What is left out: control and format characters, private use, marks and U+FFFD.
-constexpr std::string_view kIgnored = R"((?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\p{Mn}\x{FFFD}]+)";
+constexpr std::string_view kIgnored = R"((?:(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\p{Mn}\x{FFFD}])+)";
 // Punctuation (of ASCII all that is neither letter, digit nor space) and ideographs stand alone.
 #define RZ_IDEOGRAPHS                                                                              \
     R"(\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F})"                  \

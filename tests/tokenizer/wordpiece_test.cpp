@@ -63,6 +63,7 @@ TEST(WordPiece, CaseAccentsAndControls) {
         EXPECT_EQ(texts(*tokenizer, text), Texts{" cafe"}) << text;
     EXPECT_EQ(texts(*tokenizer, "一二a"), (Texts{" 一", " 二", " a"}));
     EXPECT_EQ(texts(*tokenizer, "a\u00A0a\u3000a\ta"), (Texts{" a", " a", " a", " a"}));
+    EXPECT_EQ(texts(*tokenizer, "a\u200D\ta\u0301\n\u0301a"), (Texts{" a", " a", " a"}));
 }
 
 TEST(WordPiece, LongWordsAreUnknown) {
