@@ -1,0 +1,114 @@
+// A device in use: its context, its one in-order queue, its memory.
+#pragma once
+
+#include "plugins/opencl/cl/physical.h"
+#include "plugins/opencl/cl/profile.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+namespace realizar::opencl {
+
+class Gpu;
+class Programs;
+
+// Device memory, or memory of the host that the device can reach fast. Gives itself back.
+class Memory {
+  public:
+    Memory() = default;
+    Memory(Memory &&other) noexcept { swap(other); }
+    Memory &operator=(Memory &&other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Memory();
+
+    cl_mem buffer() const { return buffer_; }
+    uint64_t size() const { return size_; }
+    std::byte *host() const { return host_; } // null unless from Gpu::allocate_host
+    explicit operator bool() const { return buffer_ != nullptr; }
+
+  private:
+    friend class Gpu;
+    void swap(Memory &other) noexcept;
+
+    Gpu *gpu_ = nullptr;
+    cl_mem buffer_ = nullptr;
+    uint64_t size_ = 0;
+    std::byte *host_ = nullptr;
+};
+
+// A kernel with all its arguments, ready to be queued again and again.
+struct Launch {
+    Kernel kernel;
+    size_t global[3] = {1, 1, 1}, local[3] = {1, 1, 1};
+    const char *name = "";
+};
+
+class Gpu {
+  public:
+    Gpu(const rz_host &host, const Settings &settings, const Api &api, const Physical &physical);
+    ~Gpu();
+    Gpu(const Gpu &) = delete;
+    Gpu &operator=(const Gpu &) = delete;
+
+    const Api &api() const { return api_; }
+    cl_context context() const { return context_.get(); }
+    const Physical &physical() const { return physical_; }
+    const Features &features() const { return physical_.features; }
+    const rz_host &host() const { return host_; }
+    Counters &counters() { return counters_; }
+    Programs &programs() { return *programs_; }
+    bool profiles() const { return settings_.profile; }
+    Profile &profile() { return profile_; }
+
+    // [any-thread] `size` bytes that hold whatever was there. Throws RZ_OUT_OF_MEMORY.
+    Memory allocate(uint64_t size);
+    // The same in memory of the host, mapped for good: what transfers are fast with.
+    Memory allocate_host(uint64_t size);
+
+    // [any-thread] Blocking copies; all work that was queued before is done then.
+    void write(const Memory &to, uint64_t offset, const void *data, uint64_t size);
+    void read(const Memory &from, uint64_t offset, void *data, uint64_t size);
+    void copy(const Memory &to, uint64_t to_offset, const Memory &from, uint64_t from_offset,
+              uint64_t size);
+    void zero(const Memory &memory);
+
+    // [any-thread] Queue work and return. Sources must stay as they are until it is done.
+    void queue_write(cl_mem to, uint64_t offset, const void *data, uint64_t size);
+    void queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size);
+    void queue_launch(const Launch &launch);
+    // Fires when everything queued so far is done; starts it.
+    Event queue_end();
+    void finish();
+
+    // Has the event fired? Throws what the device answers when it failed.
+    bool done(const Event &event) const;
+    // Waits at most about timeout_ns.
+    void wait(const Event &event, uint64_t timeout_ns) const;
+
+    // Called once for each submission: throws where a test asked for a failure.
+    void count_submission();
+    // The next submission fails with this code: for tests of how failures travel.
+    void fail_next(rz_code code) { fail_next_ = code; }
+
+  private:
+    friend class Memory;
+    Memory create(uint64_t size, cl_mem_flags flags);
+    void give_back(Memory &memory);
+
+    const rz_host &host_;
+    const Settings &settings_;
+    const Api &api_;
+    const Physical &physical_;
+    Counters counters_;
+    Profile profile_;
+    Context context_;
+    CommandQueue queue_;
+    std::unique_ptr<Programs> programs_;
+    std::atomic<rz_code> fail_next_{RZ_OK};
+    std::atomic<uint64_t> allocations_{0}, submissions_{0};
+};
+
+} // namespace realizar::opencl

@@ -1,0 +1,33 @@
+// The devices of all OpenCL platforms, as far as this backend can use them.
+#pragma once
+
+#include "plugins/opencl/cl/failure.h"
+#include "plugins/opencl/cl/settings.h"
+
+#include <vector>
+
+namespace realizar::opencl {
+
+// What a device offers beyond OpenCL 1.2, after REALIZAR_OPENCL_DISABLE.
+struct Features {
+    bool dot = false; // cl_khr_integer_dot_product on packed signed bytes
+    bool ptx = false; // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
+};
+
+struct Physical {
+    cl_platform_id platform = nullptr;
+    cl_device_id handle = nullptr;
+    std::string name, driver; // driver: platform and version
+    std::string pci;          // "pci 0000:01:00.0", empty if the driver is silent
+    uint32_t kind = RZ_DEVICE_GPU;
+    uint8_t uuid[16] = {};
+    uint64_t memory = 0, max_allocation = 0;
+    uint32_t units = 1; // compute units
+    Features features;
+};
+
+// Real GPUs first, CPUs last. Throws RZ_UNAVAILABLE where there is no device that can be used; the
+// message says why.
+std::vector<Physical> find_devices(const Api &api, const Settings &settings, const rz_host &host);
+
+} // namespace realizar::opencl

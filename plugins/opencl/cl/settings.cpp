@@ -1,0 +1,61 @@
+#include "plugins/opencl/cl/settings.h"
+
+#include "plugins/opencl/cl/failure.h"
+
+#include <cstdlib>
+#include <sstream>
+
+namespace realizar::opencl {
+
+namespace {
+
+std::string environment(const char *name) {
+    const char *value = std::getenv(name);
+    return value ? value : "";
+}
+
+void read_disabled(Settings &out) {
+    std::istringstream words(out.disabled);
+    for (std::string word; std::getline(words, word, ',');) {
+        if (word == "dot")
+            out.dot = false;
+        else if (word == "ptx")
+            out.ptx = false;
+        else if (!word.empty())
+            raise(RZ_INVALID_ARGUMENT, "REALIZAR_OPENCL_DISABLE: expected dot or ptx, found '%s'",
+                  word.c_str());
+    }
+}
+
+void read_fail(const std::string &text, Settings &out) {
+    if (text.empty() || text == "calls") return; // calls: only by the extension x-realizar.fault/1
+    const size_t colon = text.find(':');
+    const std::string what = text.substr(0, colon);
+    const uint64_t count =
+        colon == std::string::npos ? 0 : std::strtoull(text.c_str() + colon + 1, nullptr, 10);
+    if (what == "alloc" && count)
+        out.fail_allocation = count;
+    else if (what == "submit" && count)
+        out.fail_submission = count;
+    else
+        raise(RZ_INVALID_ARGUMENT,
+              "REALIZAR_OPENCL_FAIL: expected alloc:N, submit:N (N above 0) or calls, found '%s'",
+              text.c_str());
+}
+
+} // namespace
+
+Settings read_settings() {
+    Settings settings;
+    settings.disabled = environment("REALIZAR_OPENCL_DISABLE");
+    read_disabled(settings);
+    const std::string profile = environment("REALIZAR_OPENCL_PROFILE");
+    settings.profile = profile == "1";
+    if (!profile.empty() && profile != "0" && profile != "1")
+        raise(RZ_INVALID_ARGUMENT, "REALIZAR_OPENCL_PROFILE: expected 1, found '%s'",
+              profile.c_str());
+    read_fail(environment("REALIZAR_OPENCL_FAIL"), settings);
+    return settings;
+}
+
+} // namespace realizar::opencl

@@ -1,0 +1,26 @@
+// What the environment asks of this backend; read once per driver.
+//   REALIZAR_OPENCL_DISABLE=a,b   leave out optional features: dot (packed products of bytes), ptx
+//                                 (everything that is written in NVIDIA's assembly)
+//   REALIZAR_OPENCL_PROFILE=1     times of all kernels, to the host's log when the device is closed
+//   REALIZAR_OPENCL_FAIL=alloc:N  the N-th allocation of a device (from 1) fails, or submit:N the
+//                                 N-th submission; calls: only what x-realizar.fault/1 asks for
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace realizar::opencl {
+
+struct Settings {
+    bool dot = true;
+    bool ptx = true;
+    bool profile = false;
+    uint64_t fail_allocation = 0; // 0: never
+    uint64_t fail_submission = 0;
+    std::string disabled; // as given, for rz_device_info.isa
+};
+
+// RZ_INVALID_ARGUMENT (thrown) for a word that is not known: a test must not pass by accident.
+Settings read_settings();
+
+} // namespace realizar::opencl

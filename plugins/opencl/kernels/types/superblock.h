@@ -1,0 +1,17 @@
+// The header that Q4_K and Q5_K share, 16 bytes per superblock of 8 groups in plane 1: d and dmin in
+// F16, then 6-bit scales and minima of the groups in 12 bytes, in the file's packing.
+float3 load_header(Weights w, ulong plane, ulong g) {
+    const uint4 head = *CONST_AT(uint4, w, plane + (g >> 3) * 16);
+    const uint j = g & 7, at = 8 * (j & 3);
+    uint scale, minimum;
+    if (j < 4) {
+        scale = (head.y >> at) & 63;
+        minimum = (head.z >> at) & 63;
+    } else {
+        const uint both = head.w >> at;
+        scale = (both & 15) | (((head.y >> (at + 6)) & 3) << 4);
+        minimum = ((both >> 4) & 15) | (((head.z >> (at + 6)) & 3) << 4);
+    }
+    const float d = half_to_float(head.x & 0xffffu) * scale;
+    return (float3)(d, d, half_to_float(head.x >> 16) * minimum);
+}

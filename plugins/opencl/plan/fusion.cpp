@@ -1,0 +1,181 @@
+#include "plugins/opencl/plan/fusion.h"
+
+#include "plugins/common/uses.h"
+#include "plugins/opencl/ops/op.h"
+
+#include <algorithm>
+
+namespace realizar::opencl {
+
+namespace {
+
+using plugin::Uses;
+
+struct Fusion {
+    const char *name;
+    bool early; // see FusedGroup
+    // The nodes of the pattern that begins at `node`, rising; empty: no match.
+    std::vector<uint32_t> (*match)(const Uses &uses, uint32_t node);
+    void (*plan)(Planner &planner, const FusedGroup &group);
+};
+
+const Node &node_of(const Planner &planner, const FusedGroup &group, size_t i) {
+    return planner.region().nodes[group.nodes[i]];
+}
+
+// The operand of `node` (ADD) that is not `tensor`.
+uint32_t other_operand(const Node &node, uint32_t tensor) {
+    return node.inputs[0] == tensor ? node.inputs[1] : node.inputs[0];
+}
+
+// RMS_NORM without a weight, then MUL with a vector.
+std::vector<uint32_t> match_norm_mul(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &norm = region.nodes[index];
+    if (norm.op != RZ_OP_RMS_NORM || region.has_input(norm, 1)) return {};
+    const auto reader = uses.only_reader(norm.outputs[0]);
+    if (!reader || region.nodes[*reader].op != RZ_OP_MUL) return {};
+    const Node &mul = region.nodes[*reader];
+    const bool vector = mul.inputs[0] == norm.outputs[0] &&
+                        plugin::is_vector(region.input(mul, 1), region.output(norm, 0).inner());
+    if (!vector || !uses.may_move(index, *reader)) return {};
+    return {index, *reader};
+}
+
+void plan_norm_mul_group(Planner &planner, const FusedGroup &group) {
+    const Node &norm = node_of(planner, group, 0), &mul = node_of(planner, group, 1);
+    plan_norm_mul(planner, norm, mul.inputs[1], mul.outputs[0]);
+}
+
+// The ADD of a bias, a constant vector, behind a MATMUL.
+std::optional<uint32_t> bias_of(const Uses &uses, const Node &matmul) {
+    const Region &region = uses.region();
+    const uint32_t product = matmul.outputs[0];
+    const auto reader = uses.only_reader(product);
+    if (!reader || region.nodes[*reader].op != RZ_OP_ADD) return std::nullopt;
+    const Node &add = region.nodes[*reader];
+    const bool bias = add.inputs[0] == product && region.input(add, 1).role == RZ_ROLE_WEIGHT &&
+                      plugin::is_vector(region.input(add, 1), region.output(matmul, 0).inner());
+    return bias ? reader : std::nullopt;
+}
+
+// Two or three MATMULs of one x with weights of one type in planes, each with its bias if it has one:
+// Q, K and V, or gate and up.
+std::vector<uint32_t> match_joined(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &first = region.nodes[index];
+    const auto fits = [&](const Node &node) {
+        if (node.op != RZ_OP_MATMUL || node.inputs[1] != first.inputs[1]) return false;
+        const Tensor &w = region.input(node, 0);
+        return w.role == RZ_ROLE_WEIGHT && plane_type(w.dtype) &&
+               w.dtype == region.input(first, 0).dtype;
+    };
+    if (!fits(first) || region.input(first, 1).role == RZ_ROLE_STATE) return {};
+    std::vector<uint32_t> nodes;
+    size_t parts = 0;
+    for (uint32_t i = index; i < region.nodes.size() && parts < kJoinedMatrices; ++i) {
+        if (!fits(region.nodes[i])) continue;
+        ++parts;
+        nodes.push_back(i);
+        if (const auto bias = bias_of(uses, region.nodes[i])) nodes.push_back(*bias);
+    }
+    if (parts < 2) return {};
+    std::sort(nodes.begin(), nodes.end());
+    return nodes;
+}
+
+void plan_joined_group(Planner &planner, const FusedGroup &group) {
+    std::vector<Product> products;
+    for (const uint32_t i : group.nodes) {
+        const Node &node = planner.region().nodes[i];
+        if (node.op == RZ_OP_MATMUL) products.push_back({&node, RZ_NONE, node.outputs[0]});
+    }
+    for (const uint32_t i : group.nodes) {
+        const Node &node = planner.region().nodes[i];
+        if (node.op != RZ_OP_ADD) continue;
+        for (Product &product : products)
+            if (product.matmul->outputs[0] == node.inputs[0])
+                product = {product.matmul, node.inputs[1], node.outputs[0]};
+    }
+    plan_products(planner, products);
+}
+
+// MATMUL, then ADD of a bias or of a residual.
+std::vector<uint32_t> match_matmul_add(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &matmul = region.nodes[index];
+    if (matmul.op != RZ_OP_MATMUL) return {};
+    const uint32_t product = matmul.outputs[0];
+    const auto reader = uses.only_reader(product);
+    if (!reader || region.nodes[*reader].op != RZ_OP_ADD) return {};
+    const Node &add = region.nodes[*reader];
+    const uint32_t other = other_operand(add, product);
+    const Tensor &addend = region.tensors[other], &result = region.tensors[product];
+    uint32_t stride;
+    const bool bias = add.inputs[0] == product && plugin::is_vector(addend, result.inner());
+    const bool residual = plugin::same_shape(addend, result) && View(region, other).uniform(stride);
+    if (!(bias || residual) || !uses.may_move(index, *reader)) return {};
+    return {index, *reader};
+}
+
+void plan_matmul_add_group(Planner &planner, const FusedGroup &group) {
+    const Node &matmul = node_of(planner, group, 0), &add = node_of(planner, group, 1);
+    const uint32_t addend = other_operand(add, matmul.outputs[0]);
+    plan_products(planner, {{&matmul, addend, add.outputs[0]}});
+}
+
+// ROPE, then KV_WRITE of its result.
+std::vector<uint32_t> match_rope_write(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &rope = region.nodes[index];
+    if (rope.op != RZ_OP_ROPE) return {};
+    const auto reader = uses.only_reader(rope.outputs[0]);
+    if (!reader || region.nodes[*reader].op != RZ_OP_KV_WRITE) return {};
+    if (!uses.may_move(index, *reader)) return {};
+    return {index, *reader};
+}
+
+void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
+    plan_rope_write(planner, node_of(planner, group, 0), node_of(planner, group, 1));
+}
+
+constexpr Fusion kFusions[] = {
+    {"norm * weight", false, match_norm_mul, plan_norm_mul_group},
+    {"matrices with one operand", true, match_joined, plan_joined_group},
+    {"matmul + bias or residual", false, match_matmul_add, plan_matmul_add_group},
+    {"rope + KV write", false, match_rope_write, plan_rope_write_group},
+};
+
+void plan_single(Planner &planner, const FusedGroup &group) {
+    plan_node(planner, node_of(planner, group, 0));
+}
+
+} // namespace
+
+std::vector<FusedGroup> find_groups(const Region &region, bool fuse) {
+    const auto count = static_cast<uint32_t>(region.nodes.size());
+    const Uses uses(region);
+    std::vector<bool> taken(count);
+    std::vector<FusedGroup> at(count); // by the node whose place it has
+    for (uint32_t i = 0; i < count; ++i) {
+        if (taken[i]) continue;
+        FusedGroup group{{i}, plan_single};
+        for (const Fusion &fusion : kFusions) {
+            if (!fuse) break;
+            std::vector<uint32_t> nodes = fusion.match(uses, i);
+            const bool free = std::none_of(nodes.begin(), nodes.end(),
+                                           [&](uint32_t node) { return taken[node]; });
+            if (nodes.empty() || !free) continue;
+            group = {std::move(nodes), fusion.plan, fusion.early};
+            break;
+        }
+        for (const uint32_t node : group.nodes)
+            taken[node] = true;
+        const uint32_t place = group.early ? group.nodes.front() : group.nodes.back();
+        at[place] = std::move(group);
+    }
+    std::erase_if(at, [](const FusedGroup &group) { return group.nodes.empty(); });
+    return at;
+}
+
+} // namespace realizar::opencl

@@ -1,0 +1,30 @@
+#include "plugins/opencl/plan/step.h"
+
+#include "plugins/opencl/cl/programs.h"
+
+namespace realizar::opencl {
+
+void Recorder::launch(const char *name, const std::string &options, const void *params, size_t size,
+                      std::initializer_list<cl_mem> buffers, Grid grid) {
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+    Launch launch;
+    launch.name = name;
+    launch.kernel = gpu_.programs().kernel(name, options);
+    gpu_.programs().local_size(launch.kernel, launch.local);
+    const uint64_t groups[] = {grid.x, grid.y, grid.z};
+    for (int d = 0; d < 3; ++d)
+        launch.global[d] = groups[d] * launch.local[d];
+    const Api &api = gpu_.api();
+    cl_uint index = 0;
+    check(api.clSetKernelArg(launch.kernel.get(), index++, size, params), "clSetKernelArg");
+    for (const cl_mem buffer : buffers) {
+        // Without places only the programs are wanted.
+        if (buffer)
+            check(api.clSetKernelArg(launch.kernel.get(), index, sizeof(buffer), &buffer),
+                  "clSetKernelArg");
+        ++index;
+    }
+    out_.push_back(std::move(launch));
+}
+
+} // namespace realizar::opencl
