@@ -55,6 +55,16 @@ Result<std::vector<Graph>> build_variants(const ModelFile &model, const StepShap
     return variants;
 }
 
+// Pages that a sequence needs in layers with a sliding window: what the oldest row of a batch sees, the
+// batch, and a page by which a sequence can be cut back. 0: no layer has one, or it would save nothing.
+uint32_t window_pages(const ModelConfig &config, const StepShape &shape) {
+    const uint64_t window = config.widest_window();
+    if (window == 0) return 0;
+    const uint64_t positions = window + shape.max_tokens + shape.page_size;
+    const uint64_t pages = (positions + shape.page_size - 1) / shape.page_size + 1;
+    return pages < shape.pages ? static_cast<uint32_t>(pages) : 0;
+}
+
 template <class T>
 std::span<const std::byte> bytes_of(const T &values) {
     return std::as_bytes(std::span(values));
@@ -92,8 +102,14 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
     shape.key_type = options.key_type;
     shape.value_type = options.value_type;
 
+    const uint32_t in_window = window_pages(model->config(), shape);
+    shape.window_cells = in_window * kPageSize * options.sequences;
+
     std::shared_ptr<Engine> engine(new Engine(
         KvPages(options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
+    if (in_window > 0)
+        engine->window_pages_.emplace(options.sequences, in_window * options.sequences, shape.pages,
+                                      kPageSize);
     engine->context_ = context;
     engine->batch_ = options.batch;
     engine->logit_rows_ = shape.max_logits;
@@ -101,11 +117,17 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
         engine->free_sequences_.push_back(i);
 
     RZ_ASSIGN(auto variants, build_variants(*model, shape));
+    engine->observer_ = options.observer;
+    for (Graph &variant : variants) {
+        if (!options.observer) break;
+        RZ_ASSIGN(variant, options.observer->watch(std::move(variant), *model));
+    }
     const Graph &graph = variants.front();
-    engine->ids_ = {graph.find(kInputTokens),    graph.find(kInputPositions),
-                    graph.find(kInputSequences), graph.find(kInputCells),
-                    graph.find(kInputPages),     graph.find(kInputLengths),
-                    graph.find(kInputLogitRows), graph.find(kOutputLogits)};
+    engine->ids_ = {graph.find(kInputTokens),      graph.find(kInputPositions),
+                    graph.find(kInputSequences),   graph.find(kInputCells),
+                    graph.find(kInputPages),       graph.find(kInputLengths),
+                    graph.find(kInputLogitRows),   graph.find(kOutputLogits),
+                    graph.find(kInputWindowCells), graph.find(kInputWindowPages)};
     RunnerOptions run;
     run.devices = options.devices;
     run.require_first = options.require_first;
@@ -139,8 +161,31 @@ Result<uint32_t> Engine::acquire_sequence() {
 }
 
 void Engine::release_sequence(uint32_t sequence) {
-    pages_.cut(sequence, 0);
+    shrink(sequence, 0);
     free_sequences_.push_back(sequence);
+}
+
+void Engine::shrink(uint32_t sequence, uint32_t length) {
+    pages_.cut(sequence, length);
+    if (window_pages_) window_pages_->cut(sequence, length);
+}
+
+uint32_t Engine::cut(uint32_t sequence, uint32_t length) {
+    if (length >= pages_.length(sequence)) return pages_.length(sequence);
+    const uint32_t window = config().widest_window();
+    // The next row, at position `length`, sees the window - 1 positions before it.
+    const uint32_t seen = length >= window ? length + 1 - window : 0;
+    if (model_->recurrent() || (window_pages_ && window_pages_->first(sequence) > seen)) length = 0;
+    shrink(sequence, length);
+    return length;
+}
+
+// Room for the row behind what its sequence has.
+Status Engine::grow(const BatchRow &row) {
+    if (window_pages_) RZ_TRY(window_pages_->grow(row.sequence, row.position + 1));
+    auto status = pages_.grow(row.sequence, row.position + 1);
+    if (!status.ok() && window_pages_) window_pages_->cut(row.sequence, row.position);
+    return status;
 }
 
 Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
@@ -173,6 +218,12 @@ Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
 
 Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
     RZ_TRY(check(rows, logits.size()));
+    const uint32_t window = config().widest_window();
+    for (const BatchRow &row : rows) { // the page before what the sequence's next row sees stays
+        const uint32_t kept = pages_.length(row.sequence) + 1;
+        if (window_pages_ && kept > window + kPageSize)
+            window_pages_->forget(row.sequence, kept - window - kPageSize);
+    }
     // Undo on failure: sequences keep the length that they had before their first row.
     Status status;
     size_t grown = 0;
@@ -180,22 +231,26 @@ Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
         const BatchRow &row = rows[grown];
         const uint32_t length = pages_.length(row.sequence);
         status = row.position == length
-                     ? pages_.grow(row.sequence, row.position + 1)
+                     ? grow(row)
                      : make_error(Code::invalid_argument, "bad_batch",
                                   "sequence %u: expected position %u next, found %u", row.sequence,
                                   length, row.position);
         if (!status.ok()) break;
     }
-    if (status.ok()) status = step(rows, logits);
+    const bool ready = status.ok();
+    if (ready) status = step(rows, logits);
     if (status.ok()) return {};
+    // What a recurrent state held before a step that broke off is lost.
+    const bool lost = ready && model_->recurrent();
     while (grown-- > 0)
-        pages_.cut(rows[grown].sequence, rows[grown].position);
+        shrink(rows[grown].sequence, lost ? 0 : rows[grown].position);
     return status;
 }
 
 Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     Inputs &in = inputs_;
-    for (auto *list : {&in.tokens, &in.positions, &in.sequences, &in.cells, &in.logit_rows})
+    for (auto *list :
+         {&in.tokens, &in.positions, &in.sequences, &in.cells, &in.window_cells, &in.logit_rows})
         list->clear();
     in.updates.clear();
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -204,6 +259,8 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
         in.positions.push_back(static_cast<int32_t>(row.position));
         in.sequences.push_back(static_cast<int32_t>(row.sequence));
         in.cells.push_back(pages_.cell(row.sequence, row.position));
+        if (window_pages_)
+            in.window_cells.push_back(window_pages_->cell(row.sequence, row.position));
         if (row.logits) in.logit_rows.push_back(static_cast<int32_t>(i));
     }
     // The head wants at least one row; without a reader its result is dropped.
@@ -216,7 +273,12 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     in.updates.push_back({ids_.pages, bytes_of(pages_.table())});
     in.updates.push_back({ids_.lengths, bytes_of(pages_.lengths())});
     in.updates.push_back({ids_.logit_rows, bytes_of(in.logit_rows)});
-    const StepRead read{ids_.logits, std::as_writable_bytes(logits)};
+    if (window_pages_) {
+        in.updates.push_back({ids_.window_cells, bytes_of(in.window_cells)});
+        in.updates.push_back({ids_.window_pages, bytes_of(window_pages_->table())});
+    }
+    in.reads.clear();
+    if (!logits.empty()) in.reads.push_back({ids_.logits, std::as_writable_bytes(logits)});
 
     const auto fits = [&](size_t variant) {
         const auto symbols = runner_->graph(variant).symbols();
@@ -227,8 +289,10 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     const int32_t longest = *std::ranges::max_element(pages_.lengths());
     const int64_t symbols[kStepSymbols] = {static_cast<int64_t>(rows.size()),
                                            static_cast<int64_t>(in.logit_rows.size()), longest};
-    return runner_->step(fits(0) ? 0 : 1, symbols, in.updates,
-                         std::span(&read, logits.empty() ? 0 : 1));
+    if (observer_) observer_->begin_step(symbols, in.reads);
+    RZ_TRY(runner_->step(fits(0) ? 0 : 1, symbols, in.updates, in.reads));
+    if (observer_) observer_->end_step();
+    return {};
 }
 
 } // namespace realizar

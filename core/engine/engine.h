@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/engine/kv_pages.h"
+#include "core/engine/step_observer.h"
 #include "core/models/model.h"
 #include "core/scheduler/runner.h"
 #include "core/tokenizer/tokenizer.h"
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,9 +27,10 @@ struct EngineOptions {
     uint32_t sequences = 1;         // that can be alive at once
     uint32_t batch = 512;           // rows per step
     uint32_t logit_rows = 1;        // rows per step that may ask for logits
-    DType key_type = DType::F16, value_type = DType::F16; // of the cache: F32, F16 or Q8_0
+    DType key_type = DType::F16, value_type = DType::F16; // of the cache: F32, F16, Q8_0, Q4_0
     bool check_tensors = false; // look for NaN and Inf in all weights first
     std::function<bool(uint64_t done, uint64_t total)> progress; // bytes; false cancels
+    std::shared_ptr<StepObserver> observer;                      // of all steps; may be null
 };
 
 struct BatchRow {
@@ -54,32 +57,42 @@ class Engine {
     // Sequences are numbered slots. acquire fails with context_full when all are taken.
     Result<uint32_t> acquire_sequence();
     void release_sequence(uint32_t sequence);
-    // Forgets positions from `length` on.
-    void cut(uint32_t sequence, uint32_t length) { pages_.cut(sequence, length); }
+    // Forgets positions from `length` on and returns how many are left: `length`, or 0 where the model
+    // cannot go back that far (recurrent states; sliding windows whose past is gone).
+    uint32_t cut(uint32_t sequence, uint32_t length);
+    uint32_t length(uint32_t sequence) const { return pages_.length(sequence); }
 
     // Runs 1 to batch() rows. Positions of a sequence must continue it without a gap. `logits` gets
     // config().vocabulary floats for each row that wants them, in order. On an error the sequences
-    // are as before, but for the contents of cells past their length.
+    // are as before, but for the contents of cells past their length; those of a recurrent model
+    // may be empty then.
     Status run(std::span<const BatchRow> rows, std::span<float> logits);
 
   private:
     Engine(KvPages pages) : pages_(std::move(pages)) {}
     Status check(std::span<const BatchRow> rows, size_t logits) const;
     Status step(std::span<const BatchRow> rows, std::span<float> logits);
+    Status grow(const BatchRow &row);
+    void shrink(uint32_t sequence, uint32_t length);
 
     std::shared_ptr<const ModelFile> model_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<Runner> runner_;
+    std::shared_ptr<StepObserver> observer_;
     KvPages pages_;
+    std::optional<KvPages>
+        window_pages_; // of layers with a sliding window, where that saves memory
     uint32_t context_ = 0, batch_ = 0, logit_rows_ = 0;
     std::vector<uint32_t> free_sequences_;
     // Data of the next step, kept so that a step allocates nothing.
     struct Inputs {
-        std::vector<int32_t> tokens, positions, sequences, cells, logit_rows;
+        std::vector<int32_t> tokens, positions, sequences, cells, window_cells, logit_rows;
         std::vector<StepUpdate> updates;
+        std::vector<StepRead> reads;
     } inputs_;
     struct Ids {
         TensorId tokens, positions, sequences, cells, pages, lengths, logit_rows, logits;
+        TensorId window_cells, window_pages; // kNoTensor: the model has none
     } ids_{};
 };
 

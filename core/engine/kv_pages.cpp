@@ -7,7 +7,8 @@ namespace realizar {
 KvPages::KvPages(uint32_t sequences, uint32_t pages, uint32_t pages_per_sequence,
                  uint32_t page_size)
     : per_sequence_(pages_per_sequence), page_size_(page_size),
-      table_(uint64_t{sequences} * pages_per_sequence, -1), lengths_(sequences, 0), free_(pages) {
+      table_(uint64_t{sequences} * pages_per_sequence, -1), lengths_(sequences, 0), free_(pages),
+      first_(sequences, 0) {
     for (uint32_t i = 0; i < pages; ++i)
         free_[i] = static_cast<int32_t>(pages - 1 - i); // page 0 is taken first
 }
@@ -35,12 +36,23 @@ void KvPages::cut(uint32_t sequence, uint32_t length) {
     if (length >= this->length(sequence)) return;
     lengths_[sequence] = static_cast<int32_t>(length);
     const uint32_t keep = (length + page_size_ - 1) / page_size_;
-    for (uint32_t page = per_sequence_; page-- > keep;) {
-        int32_t &entry = row(sequence)[page];
-        if (entry < 0) continue;
-        free_.push_back(entry);
-        entry = -1;
-    }
+    for (uint32_t page = per_sequence_; page-- > keep;)
+        release(sequence, page);
+    if (length == 0) first_[sequence] = 0;
+}
+
+void KvPages::forget(uint32_t sequence, uint32_t position) {
+    const uint32_t first = std::min(position, length(sequence)) / page_size_;
+    for (uint32_t page = first_[sequence] / page_size_; page < first; ++page)
+        release(sequence, page);
+    first_[sequence] = std::max(first_[sequence], first * page_size_);
+}
+
+void KvPages::release(uint32_t sequence, uint32_t page) {
+    int32_t &entry = row(sequence)[page];
+    if (entry < 0) return;
+    free_.push_back(entry);
+    entry = -1;
 }
 
 int32_t KvPages::cell(uint32_t sequence, uint32_t position) const {

@@ -21,8 +21,13 @@ class KvPages {
     // Makes room for positions [0, length) of the sequence; never shrinks it. Takes nothing if it
     // fails (tag context_full).
     Status grow(uint32_t sequence, uint32_t length);
-    // Keeps positions [0, length) only.
+    // Keeps positions [0, length) only; 0, or not less than first().
     void cut(uint32_t sequence, uint32_t length);
+    // Gives back the pages that hold only positions below `position`, which is within the sequence:
+    // a layer with a sliding window sees them no more.
+    void forget(uint32_t sequence, uint32_t position);
+    // The first position that is kept.
+    uint32_t first(uint32_t sequence) const { return first_[sequence]; }
 
     int32_t cell(uint32_t sequence, uint32_t position) const;
     uint32_t length(uint32_t sequence) const;
@@ -33,10 +38,12 @@ class KvPages {
     std::span<const int32_t> lengths() const { return lengths_; }
 
   private:
+    void release(uint32_t sequence, uint32_t page);
     int32_t *row(uint32_t sequence) { return table_.data() + uint64_t{sequence} * per_sequence_; }
 
     uint32_t per_sequence_, page_size_;
     std::vector<int32_t> table_, lengths_, free_; // free_: page numbers, the next one last
+    std::vector<uint32_t> first_;                 // by sequence, the beginning of a page
 };
 
 } // namespace realizar

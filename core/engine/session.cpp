@@ -46,7 +46,10 @@ Status Session::append(std::span<const Token> tokens,
         std::vector<float> &out = row ? rows_logits_ : logits_;
         logits_.clear(); // of an earlier token from here on
         out.resize(wanted * vocabulary);
-        RZ_TRY(engine_->run(rows_, out));
+        if (auto status = engine_->run(rows_, out); !status.ok()) {
+            tokens_.resize(engine_->length(sequence_));
+            return status;
+        }
         tokens_.insert(tokens_.end(), tokens.begin() + static_cast<ptrdiff_t>(begin),
                        tokens.begin() + static_cast<ptrdiff_t>(begin + count));
         for (size_t i = 0; row && i < count; ++i)
@@ -73,9 +76,8 @@ Status Session::assign(std::span<const Token> tokens) {
 
 void Session::cut(size_t count) {
     if (count >= tokens_.size()) return;
-    tokens_.resize(count);
+    tokens_.resize(engine_->cut(sequence_, static_cast<uint32_t>(count)));
     logits_.clear();
-    engine_->cut(sequence_, static_cast<uint32_t>(count));
 }
 
 } // namespace realizar

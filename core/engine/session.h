@@ -33,7 +33,8 @@ class Session {
     // Makes the session hold exactly `tokens` with logits(), evaluating as little as possible. Too
     // many for the context: error context_full, and nothing has happened.
     Status assign(std::span<const Token> tokens);
-    // Keeps the first `count` tokens; logits() is empty until the next append.
+    // Keeps the first `count` tokens, or none where the model cannot go back that far (Engine::cut);
+    // logits() is empty until the next append.
     void cut(size_t count);
 
     // Makes a running call return Code::cancelled soon. [any thread]

@@ -180,15 +180,16 @@ void GraphBuilder::set_name(TensorId id, const std::string &name) {
     graph_.tensors_[id].name = graph_.names_.emplace_back(name).c_str();
 }
 
-void GraphBuilder::output(TensorId id, const std::string &name) {
-    if (!usable(id, "output")) return;
+TensorId GraphBuilder::output(TensorId id, const std::string &name) {
+    if (!usable(id, "output")) return kNoTensor;
     const rz_tensor &tensor = graph_.tensors_[id];
     const bool listed = std::ranges::find(graph_.outputs_, id) != graph_.outputs_.end();
     if (tensor.role != RZ_ROLE_TEMP || tensor.storage != id || listed)
         id = copy(id, static_cast<DType>(tensor.dtype));
-    if (!status_) return;
+    if (!status_) return kNoTensor;
     set_name(id, name);
     graph_.outputs_.push_back(id);
+    return id;
 }
 
 Result<Graph> GraphBuilder::build() && {

@@ -73,6 +73,10 @@ enum class UnaryKind : uint32_t {
 
 class GraphBuilder {
   public:
+    GraphBuilder() = default;
+    // Goes on with a finished graph: more nodes behind its own, more outputs.
+    explicit GraphBuilder(Graph graph) : graph_(std::move(graph)) {}
+
     // Leaves. dims[0] of inputs may be symbol(...). A weight that is asked for again (same key,
     // type and shape) is the same tensor.
     int64_t symbol(int64_t min, int64_t max, int64_t hint); // a value for dims[0]
@@ -125,8 +129,8 @@ class GraphBuilder {
                   std::span<const std::byte> attributes = {});
 
     void set_name(TensorId id, const std::string &name);
-    // A view, a leaf and a tensor that is an output already are copied first.
-    void output(TensorId id, const std::string &name);
+    // A view, a leaf and a tensor that is an output already are copied first. Returns the output.
+    TensorId output(TensorId id, const std::string &name);
     Shape shape(TensorId id) const { return graph_.shape(id); }
 
     // The finished graph, or the first error with the name of the op and tensor.

@@ -71,5 +71,27 @@ TEST(KvPages, SequencesCompeteForThePool) {
     EXPECT_FALSE(pages.grow(0, 9).ok()) << "more than a sequence may have";
 }
 
+TEST(KvPages, ForgetsWholePagesOnly) {
+    KvPages pages(2, 4, 8, 4); // fewer pages than two sequences of 32 positions would take
+    for (uint32_t length = 1; length <= 32; ++length) {
+        ASSERT_TRUE(pages.grow(0, length).ok()) << length;
+        const uint32_t seen = length > 6 ? length - 6 : 0; // a window of 6 and the next row
+        pages.forget(0, seen);
+        EXPECT_EQ(pages.first(0), seen / 4 * 4);
+        for (uint32_t p = 0; p < 8; ++p)
+            EXPECT_EQ(pages.table()[p] >= 0, p >= seen / 4 && p < (length + 3) / 4) << p;
+    }
+    EXPECT_EQ(pages.free_pages(), 4u - 2u);
+    pages.forget(0, 100); // no further than what is there
+    EXPECT_EQ(pages.first(0), 32u);
+    EXPECT_EQ(pages.free_pages(), 4u);
+    ASSERT_TRUE(pages.grow(1, 16).ok());
+    pages.cut(0, 0);
+    EXPECT_EQ(pages.first(0), 0u);
+    EXPECT_FALSE(pages.grow(0, 1).ok()) << "the other sequence has all pages";
+    pages.forget(1, 4);
+    EXPECT_TRUE(pages.grow(0, 1).ok());
+}
+
 } // namespace
 } // namespace realizar

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <random>
 #include <tuple>
 
 namespace realizar {
@@ -112,12 +113,110 @@ TEST_P(Architecture, TheComparisonSeesAnotherToken) {
     EXPECT_GT(distance(one->logits(), expected_.at("logits").at(last)), 1e-3);
 }
 
+// Rows of two sequences in turn, the second beginning later: neither sees anything of the other.
+TEST_P(Architecture, TwoSequencesTogether) {
+    EngineOptions options;
+    options.sequences = options.logit_rows = 2;
+    options.key_type = options.value_type = DType::F32;
+    RZ_ASSERT_OK(const auto engine, test::load_engine(model_, backend(), options));
+    const auto vocabulary = engine->config().vocabulary;
+    const auto last = static_cast<uint32_t>(tokens_.size()) - 1;
+    std::vector<BatchRow> rows;
+    const auto add = [&](uint32_t sequence, uint32_t position) {
+        rows.push_back({tokens_[position], position, sequence, position == last});
+    };
+    for (uint32_t i = 0; i < 5; ++i)
+        add(0, i);
+    ASSERT_TRUE(engine->run(rows, {}).ok());
+    rows.clear();
+    for (uint32_t i = 0; i <= last; ++i) {
+        if (i >= 5) add(0, i);
+        add(1, i);
+    }
+    std::vector<float> logits(size_t{2} * vocabulary);
+    const auto status = engine->run(rows, logits);
+    ASSERT_TRUE(status.ok()) << test::message_of(status.error());
+    const Json &expected = expected_.at("logits").at(std::to_string(last));
+    for (const size_t row : {0, 1})
+        EXPECT_LT(distance(std::span(logits).subspan(row * vocabulary, vocabulary), expected), 1e-4)
+            << "row " << row;
+}
+
+// Going back and on again gives what going straight on gives, whatever a model keeps of its past.
+TEST_P(Architecture, CutAndContinued) {
+    const auto one = session(DType::F32);
+    ASSERT_TRUE(one);
+    ASSERT_TRUE(one->append(std::span(tokens_).first(17)).ok());
+    one->cut(9);
+    auto other = tokens_;
+    other.resize(15);
+    other[12] = (other[12] + 1) % 300;
+    ASSERT_TRUE(one->assign(other).ok());
+    ASSERT_TRUE(one->assign(tokens_).ok());
+    const std::string last = std::to_string(tokens_.size() - 1);
+    EXPECT_LT(distance(one->logits(), expected_.at("logits").at(last)), 1e-4);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Architecture,
                          testing::Combine(testing::ValuesIn(kFixtures),
                                           testing::Values("reference", "cpu")),
                          [](const auto &one) {
                              std::string name =
                                  std::get<0>(one.param) + "_" + std::get<1>(one.param);
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
+
+class SlidingWindow : public testing::TestWithParam<std::string> {};
+
+// With small batches the layers with a window keep only what it covers; nothing else changes.
+TEST_P(SlidingWindow, KeepsOnlyItsPart) {
+    RZ_REQUIRE_SHARED(model, "fixtures/arch/" + GetParam() + ".gguf");
+    RZ_REQUIRE_BACKEND("cpu");
+    constexpr uint32_t kLength = 400;
+    std::vector<Token> tokens;
+    std::mt19937 random(5);
+    for (uint32_t i = 0; i < kLength; ++i)
+        tokens.push_back(static_cast<Token>(random() % 300));
+    const auto run = [&](uint32_t batch, uint64_t &bytes, std::vector<float> &out) {
+        EngineOptions options;
+        options.batch = batch;
+        options.logit_rows = batch;
+        options.key_type = options.value_type = DType::F32;
+        RZ_ASSERT_OK(auto engine, test::load_engine(model, "cpu", options));
+        bytes = engine->runner().state_bytes();
+        RZ_ASSERT_OK(auto session, Session::create(std::move(engine)));
+        const auto keep = [&](size_t, std::span<const float> row) {
+            out.insert(out.end(), row.begin(), row.end());
+        };
+        ASSERT_TRUE(session->append(std::span(tokens).first(300), keep).ok());
+        session->cut(295); // within the page that is kept for it
+        EXPECT_EQ(session->tokens().size(), 295u);
+        const size_t vocabulary = session->engine().config().vocabulary;
+        out.resize(295 * vocabulary);
+        ASSERT_TRUE(session->append(std::span(tokens).subspan(295), keep).ok());
+        session->cut(20); // too far back for a small window
+        ASSERT_TRUE(session->assign(std::span(tokens).first(50)).ok());
+        keep(0, session->logits());
+    };
+    uint64_t all_bytes = 0, bytes = 0;
+    std::vector<float> all, part;
+    run(512, all_bytes, all);
+    run(16, bytes, part);
+    EXPECT_LT(bytes, all_bytes * 4 / 5);
+    ASSERT_EQ(part.size(), all.size());
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+        difference += std::pow(double{part[i]} - all[i], 2);
+        norm += std::pow(double{all[i]}, 2);
+    }
+    EXPECT_LT(std::sqrt(difference / norm), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SlidingWindow,
+                         testing::Values("cohere2", "gemma2", "gemma3", "gpt-oss"),
+                         [](const auto &one) {
+                             std::string name = one.param;
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });
