@@ -1,35 +1,58 @@
-// Rates of the CPU backend's kernels on one core, for each instruction set and weight type:
-//   dot   bytes of weights read per nanosecond in decoding; a matrix larger than the caches
-//   gemm  billions of multiplications a second in prompts
-//   pack  part of the gemm time that repacking the panel takes (gemm with one token)
-// Times are of the thread's own clock, so that other load on the machine counts little.
+// Rates of the CPU backend's kernels, and as a share of what the machine does at best:
+//   read    GB/s of a plain streaming read, the roof of decoding
+//   dot     GB/s of weights in decoding, one token; a matrix larger than the caches
+//   batch   the same weights for 8 tokens: times of the one-token pass
+//   gemm    GMAC/s in prompts
+// With `packed` rows: the layout that weights are loaded into; others read the canonical one.
+//   bench_cpu_kernels [threads] [text that isa or type must contain]
 #include "plugins/cpu/isa.h"
+#include "plugins/cpu/packed_layout.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
+#include <cstring>
+#include <memory>
 #include <random>
+#include <string>
+#include <sys/mman.h>
+#include <thread>
 #include <vector>
 
 namespace {
 
 using namespace realizar::cpu;
 
-double thread_seconds() {
-    timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+double seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
-// The best of several runs, in seconds.
+// The best of several runs of fn(thread) on all threads at once, in seconds.
 template <class Fn>
-double best(Fn fn) {
+double best(unsigned threads, Fn fn, int runs = 5) {
     double result = 1e9;
-    for (int i = 0; i < 5; ++i) {
-        const double begin = thread_seconds();
-        fn();
-        result = std::min(result, thread_seconds() - begin);
+    for (int i = 0; i < runs; ++i) {
+        std::atomic<unsigned> ready{0};
+        std::vector<double> begins(threads), ends(threads);
+        const auto body = [&](unsigned t) {
+            ++ready;
+            while (ready < threads) {
+            }
+            begins[t] = seconds();
+            fn(t);
+            ends[t] = seconds();
+        };
+        std::vector<std::thread> others;
+        for (unsigned t = 1; t < threads; ++t)
+            others.emplace_back(body, t);
+        body(0);
+        for (std::thread &t : others)
+            t.join();
+        result = std::min(result, *std::max_element(ends.begin(), ends.end()) -
+                                      *std::min_element(begins.begin(), begins.end()));
     }
     return result;
 }
@@ -38,57 +61,137 @@ struct Type {
     WeightType type;
     const char *name;
     uint64_t elements, bytes;
+    bool long_rows; // activations of packed weights
 };
-constexpr Type kTypes[] = {{kF32, "F32", 1, 4},      {kF16, "F16", 1, 2},
-                           {kBF16, "BF16", 1, 2},    {kQ8_0, "Q8_0", 32, 34},
-                           {kQ4_0, "Q4_0", 32, 18},  {kQ4_K, "Q4_K", 256, 144},
-                           {kQ6_K, "Q6_K", 256, 210}};
+constexpr Type kTypes[] = {{kF32, "F32", 1, 4, false},     {kF16, "F16", 1, 2, false},
+                           {kBF16, "BF16", 1, 2, false},   {kQ8_0, "Q8_0", 32, 34, false},
+                           {kQ4_0, "Q4_0", 32, 18, false}, {kQ4_K, "Q4_K", 256, 144, true},
+                           {kQ6_K, "Q6_K", 256, 210, true}};
 
-constexpr uint64_t kK = 4096, kTokens = 256;
-constexpr uint64_t kWeightBytes = uint64_t{96} << 20;
+constexpr uint64_t kK = 2048, kTokens = 250;
+constexpr uint64_t kWeightBytes = uint64_t{192} << 20; // of each thread
 
-void measure(const Kernels &k, const Type &t, std::vector<uint8_t> &weights) {
-    const uint64_t stride = kK / t.elements * t.bytes, rows = kWeightBytes / stride;
-    std::vector<float> x(kK * kTokens), y(std::max(rows, kTokens * k.panel_rows));
-    std::mt19937 random(1);
-    for (float &v : x)
-        v = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
-    const bool quantised = t.type >= kQ8_0;
-    const uint64_t x_stride = quantised ? q8_row_bytes(kK) : kK * 4;
-    std::vector<uint8_t> activations(x_stride * kTokens);
-    for (uint64_t i = 0; i < kTokens; ++i) {
-        uint8_t *row = activations.data() + i * x_stride;
-        if (quantised)
-            k.quantize(x.data() + i * kK, row, kK);
-        else
-            std::copy_n(reinterpret_cast<uint8_t *>(x.data() + i * kK), x_stride, row);
+struct Mapped {
+    explicit Mapped(uint64_t size)
+        : data(static_cast<uint8_t *>(std::aligned_alloc(uint64_t{2} << 20, size))) {
+        madvise(data, size, MADV_HUGEPAGE);
+        // Small numbers in every type, and no two pages alike.
+        for (uint64_t i = 0; i < size; ++i)
+            data[i] = static_cast<uint8_t>(i * 2654435761u >> 24 & 0x3f);
     }
-    const double dot = best([&] {
-        k.dot[t.type](
-            {weights.data(), static_cast<int64_t>(stride), rows, kK, activations.data(), y.data()});
-    });
-    const uint64_t scratch_bytes = k.gemm_scratch(t.type, kK);
-    auto *scratch = static_cast<uint8_t *>(std::aligned_alloc(64, (scratch_bytes + 63) / 64 * 64));
-    const auto gemm = [&](uint64_t tokens) {
-        k.gemm[t.type]({weights.data(), static_cast<int64_t>(stride), k.panel_rows, kK,
-                        activations.data(), static_cast<int64_t>(x_stride), tokens, y.data(),
-                        static_cast<int64_t>(k.panel_rows * 4), scratch});
-    };
-    const double full = best([&] { gemm(kTokens); }), pack = best([&] { gemm(0); });
-    std::free(scratch);
-    const double macs = static_cast<double>(kK * kTokens * k.panel_rows);
-    std::printf("%-7s %-5s %7.1f %9.1f %7.0f%%\n", k.isa, t.name,
-                static_cast<double>(rows * stride) / dot * 1e-9, macs / full * 1e-9,
-                100 * pack / full);
+    ~Mapped() { std::free(data); }
+    Mapped(const Mapped &) = delete;
+    Mapped &operator=(const Mapped &) = delete;
+    uint8_t *data;
+};
+
+uint64_t read_all(const uint8_t *data, uint64_t size) {
+    uint64_t sums[8] = {};
+    for (uint64_t i = 0; i < size; i += 64) {
+        __builtin_prefetch(data + i + 4096);
+        for (uint64_t j = 0; j < 8; ++j) {
+            uint64_t v;
+            std::memcpy(&v, data + i + 8 * j, 8);
+            sums[j] += v;
+        }
+    }
+    uint64_t total = 0;
+    for (const uint64_t s : sums)
+        total += s;
+    return total;
 }
+
+struct Bench {
+    unsigned threads;
+    std::vector<std::unique_ptr<Mapped>> weights;
+    double roof;
+
+    std::vector<uint8_t> activations(const Kernels &k, uint64_t stride, int form) {
+        std::vector<float> x(kK * kTokens);
+        std::mt19937 random(1);
+        for (float &v : x)
+            v = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
+        std::vector<uint8_t> out(stride * kTokens + 64);
+        for (uint64_t i = 0; i < kTokens; ++i) {
+            uint8_t *row = out.data() + i * stride;
+            if (form == 0) std::memcpy(row, x.data() + i * kK, kK * 4);
+            if (form == 1) k.quantize(x.data() + i * kK, row, kK);
+            if (form == 2) k.quantize_long(x.data() + i * kK, row, kK);
+        }
+        return out;
+    }
+    void print(const Kernels &k, const Type &t, const char *layout, double bytes, double dot,
+               double batch, double macs, double gemm) {
+        const double rate = bytes * threads / dot * 1e-9;
+        std::printf("%-7s %-5s %-9s %7.1f GB/s %4.0f%%  %5.2fx  %7.1f GMAC/s\n", k.isa, t.name,
+                    layout, rate, 100 * rate / roof, batch / dot, macs * threads / gemm * 1e-9);
+        std::fflush(stdout);
+    }
+    void canonical(const Kernels &k, const Type &t) {
+        const uint64_t stride = kK / t.elements * t.bytes, rows = kWeightBytes / stride;
+        const int form = t.type >= kQ8_0 ? 1 : 0;
+        const uint64_t x_stride = form ? q8_row_bytes(kK) : kK * 4;
+        const auto x = activations(k, x_stride, form);
+        std::vector<std::vector<float>> y(threads, std::vector<float>(rows + kTokens * 64));
+        const double dot = best(threads, [&](unsigned i) {
+            k.dot[t.type](
+                {weights[i]->data, static_cast<int64_t>(stride), rows, kK, x.data(), y[i].data()});
+        });
+        const uint64_t size = (k.gemm_scratch(t.type, kK) + 63) / 64 * 64;
+        std::vector<std::unique_ptr<uint8_t, decltype(&std::free)>> scratch;
+        for (unsigned i = 0; i < threads; ++i)
+            scratch.emplace_back(static_cast<uint8_t *>(std::aligned_alloc(64, size)), &std::free);
+        const double gemm = best(threads, [&](unsigned i) {
+            k.gemm[t.type]({weights[i]->data, static_cast<int64_t>(stride), k.panel_rows, kK,
+                            x.data(), static_cast<int64_t>(x_stride), kTokens, y[i].data(),
+                            static_cast<int64_t>(k.panel_rows * 4), scratch[i].get()});
+        });
+        print(k, t, "canonical", static_cast<double>(rows * stride), dot, 8 * dot,
+              static_cast<double>(kK * kTokens * k.panel_rows), gemm);
+    }
+    void packed(const Kernels &k, const Type &t) {
+        const PackedLayout &layout = *packed_layout(t.type);
+        const uint64_t rows = kWeightBytes / layout.group_bytes(kK) * kPackedRows;
+        const uint64_t x_stride = t.long_rows ? q8_long_row_bytes(kK) : q8_row_bytes(kK);
+        const auto x = activations(k, x_stride, t.long_rows ? 2 : 1);
+        constexpr uint64_t kGemmRows = 512;
+        std::vector<std::vector<float>> y(threads,
+                                          std::vector<float>(8 * rows + kTokens * kGemmRows));
+        std::vector<std::unique_ptr<uint8_t, decltype(&std::free)>> scratch;
+        for (unsigned i = 0; i < threads; ++i)
+            scratch.emplace_back(static_cast<uint8_t *>(std::aligned_alloc(64, k.packed_scratch)),
+                                 &std::free);
+        const auto run = [&](uint64_t n, uint64_t tokens) {
+            return best(threads, [&](unsigned i) {
+                k.packed[t.type]({weights[i]->data, n, kK, x.data(), static_cast<int64_t>(x_stride),
+                                  tokens, y[i].data(), static_cast<int64_t>(n * 4),
+                                  scratch[i].get()});
+            });
+        };
+        print(k, t, "packed", static_cast<double>(layout.bytes(rows, kK)), run(rows, 1),
+              run(rows, 8), static_cast<double>(kK * kTokens * kGemmRows), run(kGemmRows, kTokens));
+    }
+};
 
 } // namespace
 
-int main() {
-    // Zero bytes are finite numbers in every type, and no kernel's speed depends on the values.
-    std::vector<uint8_t> weights(kWeightBytes + 4096);
-    std::printf("%-7s %-5s %7s %9s %8s\n", "isa", "type", "dot GB/s", "gemm GMAC/s", "pack");
+int main(int argc, char **argv) {
+    Bench bench{argc > 1 ? static_cast<unsigned>(std::max(1, std::atoi(argv[1]))) : 1, {}, 0};
+    const std::string filter = argc > 2 ? argv[2] : "";
+    for (unsigned i = 0; i < bench.threads; ++i)
+        bench.weights.push_back(std::make_unique<Mapped>(kWeightBytes + (uint64_t{2} << 20)));
+    std::atomic<uint64_t> sink{0};
+    bench.roof = static_cast<double>(kWeightBytes) * bench.threads * 1e-9 /
+                 best(bench.threads,
+                      [&](unsigned i) { sink += read_all(bench.weights[i]->data, kWeightBytes); });
+    std::printf("%u thread%s, read %.1f GB/s\n", bench.threads, bench.threads == 1 ? "" : "s",
+                bench.roof);
+    std::printf("%-7s %-5s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
+                "batch8", "gemm");
     for (const Kernels *k : available_kernels())
-        for (const Type &t : kTypes)
-            measure(*k, t, weights);
+        for (const Type &t : kTypes) {
+            if ((std::string(k->isa) + " " + t.name).find(filter) == std::string::npos) continue;
+            bench.canonical(*k, t);
+            if (k->packed[t.type]) bench.packed(*k, t);
+        }
 }

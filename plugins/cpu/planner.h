@@ -1,6 +1,7 @@
 // Turns the nodes of a region into steps.
 #pragma once
 
+#include "plugins/cpu/packed_layout.h"
 #include "plugins/cpu/step.h"
 
 #include <map>
@@ -19,6 +20,14 @@ class Planner {
     const Kernels &kernels() const { return kernels_; }
     const rz_ext_decode *decoders() const { return decoders_; } // of the host; may be null
     unsigned threads() const { return threads_; }
+
+    // Layouts by storage; what lies behind the end is canonical. The vector must outlive the planner.
+    void set_packed(const std::vector<const PackedLayout *> &packed) { packed_ = &packed; }
+    // nullptr: canonical.
+    const PackedLayout *packed(uint32_t tensor) const {
+        const uint32_t storage = region_.tensors[tensor].storage;
+        return packed_ && storage < packed_->size() ? (*packed_)[storage] : nullptr;
+    }
 
     View view(uint32_t tensor) const { return View(region_, tensor); }
 
@@ -43,6 +52,7 @@ class Planner {
     const rz_ext_decode *decoders_;
     unsigned threads_;
     bool fuse_;
+    const std::vector<const PackedLayout *> *packed_ = nullptr;
     std::vector<uint32_t> generation_; // of each storage: writes so far
     std::map<std::string, uint32_t> shared_;
     std::vector<std::unique_ptr<Step>> steps_;

@@ -32,6 +32,26 @@ void run_piece(void *context, uint64_t i, unsigned worker) {
     publish(&job);
 }
 
+struct Closing {
+    Team &team;
+    ~Closing() { team.close(); }
+};
+// The first piece that starts leads; every other thread that takes one joins until the leader is done.
+// A thread that takes another piece later finds the team closed.
+struct Leading {
+    Pool::Lead lead;
+    void *context;
+    Team team;
+    std::atomic<bool> led{false};
+
+    static void piece(void *self, uint64_t, unsigned worker) {
+        auto &job = *static_cast<Leading *>(self);
+        if (job.led.exchange(true)) return job.team.join(worker);
+        const Closing closing{job.team};
+        job.lead(job.context, job.team, worker);
+    }
+};
+
 } // namespace
 
 Pool::Pool(unsigned threads) : threads_(threads) {
@@ -48,6 +68,11 @@ void Pool::run(uint64_t n, TbbPool::Body body, void *context) {
     publish(&job);
     tbb_->run(n, run_piece, &job);
     observe(&job);
+}
+
+void Pool::run_team(Lead lead, void *context) {
+    Leading job{lead, context, Team(threads_)};
+    run(tbb_ ? threads_ : 1, Leading::piece, &job);
 }
 
 } // namespace realizar::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plugins/cpu/tbb_pool.h"
+#include "plugins/cpu/team.h"
 
 #include <memory>
 
@@ -16,6 +17,11 @@ class Pool {
     // As TbbPool::run. Runs on the caller alone when there is one thread or one piece.
     // Thread-safe. Everything that the caller wrote is visible to the bodies, and theirs to it.
     void run(uint64_t n, TbbPool::Body body, void *context);
+
+    // Calls lead(context, team, worker) once, with the other threads in the team as far as they are free.
+    // Thread-safe, and as visible as run.
+    using Lead = void (*)(void *context, Team &team, unsigned worker);
+    void run_team(Lead lead, void *context);
 
   private:
     unsigned threads_;

@@ -1,6 +1,6 @@
 #include "plugins/cpu/program.h"
 
-#include "plugins/cpu/ops/op.h"
+#include "plugins/cpu/ops/packed.h"
 
 #include <algorithm>
 
@@ -11,6 +11,7 @@ namespace {
 rz_code find_weights(rz_program &program, const rz_weights *set, rz_error *err) {
     const Region &region = program.region;
     program.weights.assign(region.tensors.size(), nullptr);
+    program.packed.assign(region.tensors.size(), nullptr);
     for (uint32_t i = 0; i < region.tensors.size(); ++i) {
         const Tensor &t = region.tensors[i];
         if (t.role != RZ_ROLE_WEIGHT || t.is_view(i)) continue;
@@ -26,6 +27,12 @@ rz_code find_weights(rz_program &program, const rz_weights *set, rz_error *err) 
                         "weight %s: the rz_weights have no such tensor under key %llu",
                         t.name.c_str(), static_cast<unsigned long long>(t.key));
         program.weights[i] = found->second.data;
+        program.packed[i] = found->second.layout;
+        if (program.packed[i] && use_of_weight(region, i).other)
+            return fail(err, RZ_UNSUPPORTED, RZ_NONE,
+                        "weight %s: packed for the graph of weights.create, which only multiplied "
+                        "with it; this graph reads it otherwise",
+                        t.name.c_str());
     }
     return RZ_OK;
 }
@@ -33,6 +40,7 @@ rz_code find_weights(rz_program &program, const rz_weights *set, rz_error *err) 
 void plan_steps(rz_program &program, bool fuse) {
     rz_driver &driver = program.device.driver;
     Planner planner(program.region, driver.kernels, driver.decoders, driver.pool.threads(), fuse);
+    planner.set_packed(program.packed);
     for (const Node &node : program.region.nodes)
         find_op(node.op)->plan(planner, node);
     program.steps = planner.take();

@@ -10,7 +10,8 @@ struct rz_program {
     std::vector<std::unique_ptr<realizar::cpu::Step>> steps{};
     std::vector<realizar::cpu::Phase> phases{};
     realizar::cpu::Layout layout{};
-    std::vector<const std::byte *> weights{}; // by storage
+    std::vector<const std::byte *> weights{};                  // by storage
+    std::vector<const realizar::cpu::PackedLayout *> packed{}; // by storage; null: canonical
     uint64_t worker_bytes = 0;
     uint32_t tensor_count = 0; // of the graph
     uint32_t fused_nodes = 0;

@@ -84,8 +84,11 @@ class Scheduler {
     std::map<uint32_t, std::vector<std::pair<size_t, const Access *>>> users_; // of each storage
 };
 
-// Below this, one thread is done before the others are awake.
-constexpr uint64_t kForkNanoseconds = 10'000;
+// Below this, sharing does not pay: a join costs about half a microsecond, and data have to move between
+// caches.
+constexpr uint64_t kForkNanoseconds = 3'000;
+// From so much on, more pieces than threads even out what other work on the machine takes away.
+constexpr uint64_t kStealNanoseconds = 200'000;
 
 struct Work {
     const Phase *phase;
@@ -128,23 +131,41 @@ std::vector<Phase> make_schedule(const std::vector<std::unique_ptr<Step>> &steps
     return phases;
 }
 
-void run_schedule(const std::vector<Phase> &phases, const Run &run, Pool &pool,
-                  Counters &counters) {
+namespace {
+
+struct Running {
+    const std::vector<Phase> &phases;
+    const Run &run;
     uint64_t joins = 0;
-    for (const Phase &phase : phases) {
+
+    static void lead(void *self, Team &team, unsigned worker) {
+        auto &running = *static_cast<Running *>(self);
+        for (const Phase &phase : running.phases)
+            running.run_phase(phase, team, worker);
+    }
+
+    void run_phase(const Phase &phase, Team &team, unsigned worker) {
         uint64_t cost = 0;
         for (const Group &group : phase.groups)
             for (const Step *step : group.steps)
                 cost += step->cost(run);
         Work work{&phase, &run, 1};
-        // More shares than threads even out what other work on the machine takes away.
-        if (cost >= kForkNanoseconds && pool.threads() > 1)
-            work.shares = pool.threads() * (cost >= 20 * kForkNanoseconds ? 4 : 1);
-        joins += work.shares > 1;
-        pool.run(work.shares, Work::share, &work);
+        if (run.threads == 1 || cost < kForkNanoseconds) return Work::share(&work, 0, worker);
+        const uint64_t wanted = run.threads * (cost >= kStealNanoseconds ? uint64_t{4} : 1);
+        work.shares = std::min(wanted, Team::kMaxPieces);
+        ++joins;
+        team.run(work.shares, Work::share, &work, worker);
     }
+};
+
+} // namespace
+
+void run_schedule(const std::vector<Phase> &phases, const Run &run, Pool &pool,
+                  Counters &counters) {
+    Running running{phases, run};
+    pool.run_team(Running::lead, &running);
     counters.dispatches.fetch_add(phases.size(), std::memory_order_relaxed);
-    counters.barriers.fetch_add(joins, std::memory_order_relaxed);
+    counters.barriers.fetch_add(running.joins, std::memory_order_relaxed);
 }
 
 } // namespace realizar::cpu

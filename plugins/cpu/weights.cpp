@@ -1,5 +1,8 @@
 #include "plugins/cpu/weights.h"
 
+#include "plugins/cpu/ops/packed.h"
+
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -38,8 +41,40 @@ rz_code collect(const Region &region, Table &out, rz_error *err) {
     return RZ_OK;
 }
 
-// What stays mapped needs no memory of ours, so a plan is all `aliased`; a source that goes away
-// (no RZ_LOAD_STABLE) is copied when it comes, within the budget.
+uint64_t elements_of(const Weight &w) { return static_cast<uint64_t>(w.dims.back()); }
+
+// Padding to whole groups must not cost more than an eighth.
+bool pads_little(uint64_t rows) {
+    const uint64_t padded = (rows + kPackedRows - 1) / kPackedRows * kPackedRows;
+    return padded - rows <= rows / 8;
+}
+
+// Chooses what is packed and where. Returns the bytes.
+uint64_t place_packed(const Region &region, const Kernels &kernels, Table &table) {
+    // A key may have several storages: an embedding that is the head as well.
+    std::map<uint64_t, WeightUse> uses;
+    for (uint32_t i = 0; i < region.tensors.size(); ++i) {
+        const Tensor &t = region.tensors[i];
+        if (t.role != RZ_ROLE_WEIGHT || t.is_view(i)) continue;
+        const WeightUse use = use_of_weight(region, i);
+        WeightUse &all = uses[t.key];
+        all = {all.multiplied || use.multiplied, all.other || use.other};
+    }
+    for (auto &[key, w] : table) {
+        const WeightType type = weight_type(w.dtype);
+        if (type != kWeightTypes && kernels.packed[type] && pads_little(w.rows) &&
+            uses[key].multiplied && !uses[key].other)
+            w.layout = packed_layout(type);
+    }
+    uint64_t bytes = 0;
+    for (auto &[key, w] : table) {
+        if (!w.layout) continue;
+        w.packed_at = bytes;
+        bytes += align_up(w.layout->bytes(w.rows, elements_of(w)));
+    }
+    return bytes;
+}
+
 rz_code plan(rz_device *device, const rz_graph *graph, rz_weights_plan *out, rz_error *err) {
     return guarded(err, [&] {
         if (!device) return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "weights.plan: NULL device");
@@ -50,11 +85,36 @@ rz_code plan(rz_device *device, const rz_graph *graph, rz_weights_plan *out, rz_
         if (code == RZ_OK) code = collect(region, table, err);
         if (code != RZ_OK) return code;
         rz_weights_plan value = {};
+        value.resident = place_packed(region, device->driver.kernels, table);
+        // What is not packed stays mapped; a source that goes away (no RZ_LOAD_STABLE) is copied when it
+        // comes, within the budget.
         for (const auto &[key, w] : table)
-            value.aliased += w.rows * w.row_bytes;
+            if (!w.layout) value.aliased += w.rows * w.row_bytes;
         fill_struct(out, value);
         return RZ_OK;
     });
+}
+
+rz_code allocate_packed(rz_weights &set, uint64_t size, rz_error *err) {
+    if (size == 0) return RZ_OK;
+    if (set.budget && size > set.budget)
+        return fail(err, RZ_OUT_OF_MEMORY, RZ_NONE,
+                    "packed weights of %llu bytes exceed the budget of %llu", wide(size),
+                    wide(set.budget));
+    set.packed = set.device.allocate(size);
+    if (!set.packed.data())
+        return fail(err, RZ_OUT_OF_MEMORY, RZ_NONE, "no memory for packed weights of %llu bytes",
+                    wide(size));
+    set.resident = size;
+    for (auto &[key, w] : set.weights) {
+        if (!w.layout) continue;
+        std::byte *data = set.packed.data() + w.packed_at;
+        w.data = data;
+        // Lanes behind the last row are zeros.
+        const uint64_t group = w.layout->group_bytes(elements_of(w));
+        if (w.rows % kPackedRows) std::memset(data + w.rows / kPackedRows * group, 0, group);
+    }
+    return RZ_OK;
 }
 
 rz_code create(rz_device *device, const rz_graph *graph, uint64_t budget, rz_weights **out,
@@ -66,6 +126,9 @@ rz_code create(rz_device *device, const rz_graph *graph, uint64_t budget, rz_wei
         Region region;
         rz_code code = read_region(graph, region, err);
         if (code == RZ_OK) code = collect(region, weights->weights, err);
+        if (code == RZ_OK)
+            code = allocate_packed(
+                *weights, place_packed(region, device->driver.kernels, weights->weights), err);
         if (code == RZ_OK) *out = weights.release();
         return code;
     });
@@ -90,6 +153,28 @@ rz_code make_copy(rz_weights &set, Weight &w, rz_error *err) {
     set.resident += size;
     return RZ_OK;
 }
+
+// Rows of one load, packed by all threads: each takes whole groups of rows.
+struct Packing {
+    const Weight &weight;
+    const uint8_t *rows;
+    uint64_t row_begin, row_end;
+
+    static constexpr uint64_t kGroups = 8; // at a time
+
+    uint64_t pieces() const {
+        return (row_end - 1) / (kGroups * kPackedRows) - row_begin / (kGroups * kPackedRows) + 1;
+    }
+    static void piece(void *self, uint64_t i, unsigned) {
+        const auto &job = *static_cast<const Packing *>(self);
+        const uint64_t first = job.row_begin / (kGroups * kPackedRows) + i;
+        const uint64_t begin = std::max(job.row_begin, first * kGroups * kPackedRows);
+        const uint64_t end = std::min(job.row_end, (first + 1) * kGroups * kPackedRows);
+        const Weight &w = job.weight;
+        pack_rows(*w.layout, job.rows + (begin - job.row_begin) * w.row_bytes, begin, end - begin,
+                  elements_of(w), const_cast<uint8_t *>(reinterpret_cast<const uint8_t *>(w.data)));
+    }
+};
 
 rz_code check_load(rz_weights *set, uint64_t key, uint64_t row_begin, uint64_t row_count,
                    const void *data, uint64_t size, uint32_t flags, Weight *&out, rz_error *err) {
@@ -129,6 +214,14 @@ rz_code load(rz_weights *set, uint64_t key, uint64_t row_begin, uint64_t row_cou
         if (host.cancelled(host.self))
             return fail(err, RZ_CANCELLED, RZ_NONE, "weights.load: cancelled");
         const auto *bytes = static_cast<const std::byte *>(data);
+        if (w->layout) {
+            Packing job{*w, reinterpret_cast<const uint8_t *>(bytes), row_begin,
+                        row_begin + row_count};
+            set->device.driver.pool.run(job.pieces(), Packing::piece, &job);
+            set->device.counters.bytes_written += size;
+            w->loaded += row_count;
+            return RZ_OK;
+        }
         const uint64_t offset = row_begin * w->row_bytes;
         // In place as long as all rows lie one behind the other.
         const bool follows = w->loaded == 0 || w->data + offset == bytes;

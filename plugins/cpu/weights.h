@@ -1,9 +1,10 @@
-// The weights of a model. Kernels read the canonical layout of every type, so weights that stay
-// mapped are used in place; others are copied once. Prompts repack panels of rows on the fly
-// (kernels/gemm.h), which costs a few percent of the work and no memory.
+// The weights of a model. Those that are multiplied and have a packed layout (packed_layout.h) are
+// packed as they come, into one block of memory with huge pages; the source is not read again. The
+// others keep the canonical layout: in place when they stay mapped, else copied once.
 #pragma once
 
 #include "plugins/cpu/device.h"
+#include "plugins/cpu/packed_layout.h"
 #include "plugins/cpu/support.h"
 
 #include <map>
@@ -17,7 +18,10 @@ struct Weight {
     uint64_t rows;
     uint64_t row_bytes;
 
-    const std::byte *data = nullptr; // the source's bytes, or `copy`
+    const PackedLayout *layout = nullptr; // null: canonical
+    uint64_t packed_at = 0;               // offset in rz_weights::packed
+
+    const std::byte *data = nullptr; // the source's bytes, `copy` or packed
     Memory copy;
     uint64_t loaded = 0; // rows
 };
@@ -29,6 +33,7 @@ struct rz_weights {
     uint64_t budget;                                     // 0: none
     std::map<uint64_t, realizar::cpu::Weight> weights{}; // by key
     uint64_t resident = 0;
+    realizar::cpu::Memory packed{};
     bool finished = false;
 };
 

@@ -1,66 +1,10 @@
 // Row dots and panel products against float64, for every type, instruction set and odd shape.
-#include "random.h"
+#include "matmul_reference.h"
 
 #include <algorithm>
 
 namespace realizar::cpu::test {
 namespace {
-
-bool quantised(WeightType type) { return type >= kQ8_0; }
-
-// Activations as the kernels take them, and the values that they stand for.
-struct Activations {
-    std::vector<uint8_t> bytes;
-    Floats values;
-    uint64_t stride;
-
-    Activations(const Kernels &k, Random &random, bool q8, uint64_t tokens, uint64_t n)
-        : values(random_floats(random, tokens * n)), stride(q8 ? q8_row_bytes(n) : n * 4) {
-        bytes.resize(tokens * stride);
-        for (uint64_t t = 0; t < tokens; ++t) {
-            float *x = values.data() + t * n;
-            uint8_t *row = bytes.data() + t * stride;
-            if (!q8) {
-                std::memcpy(row, x, n * 4);
-                continue;
-            }
-            k.quantize(x, row, n);
-            const Q8Row q = q8_row(row, n);
-            for (uint64_t i = 0; i < n; ++i)
-                x[i] = static_cast<float>(q.q[i]) * q.d[i / 32];
-        }
-    }
-};
-
-struct Product {
-    Doubles exact, tolerance;
-};
-
-// Rounding errors of a sum of k products in some order: at most k, usually sqrt(k), half units of
-// the sum of magnitudes. Types with mins or offsets cancel within a block, so magnitudes are those
-// of the largest weight of each block of 32 (twice: scale * byte and min).
-Product exact_product(const WeightRows &w, const Activations &x, uint64_t rows, uint64_t tokens,
-                      uint64_t k) {
-    Product p;
-    for (uint64_t t = 0; t < tokens; ++t)
-        for (uint64_t r = 0; r < rows; ++r) {
-            double sum = 0, magnitude = 0;
-            for (uint64_t begin = 0; begin < k; begin += 32) {
-                double top = 0, xs = 0;
-                for (uint64_t i = begin; i < std::min(k, begin + 32); ++i) {
-                    const double a = w.values[r * k + i], b = x.values[t * k + i];
-                    sum += a * b;
-                    top = std::max(top, std::abs(a));
-                    xs += std::abs(b);
-                }
-                magnitude += 2 * top * xs;
-            }
-            p.exact.push_back(sum);
-            p.tolerance.push_back(kEpsilon * (8 + 2 * std::sqrt(static_cast<double>(k))) *
-                                  magnitude);
-        }
-    return p;
-}
 
 class MatmulKernels : public PerIsa {
   protected:
@@ -99,7 +43,7 @@ TEST_P(MatmulKernels, DotIsExact) {
         for (const uint64_t n : lengths(c.dtype))
             for (const uint64_t rows : {1u, 2u, 5u, 19u}) {
                 const WeightRows w(random, c.dtype, rows, n);
-                const Activations x(k, random, quantised(c.type), 1, n);
+                const Activations x(k, random, canonical_form(c.type), 1, n);
                 const Product p = exact_product(w, x, rows, 1, n);
                 EXPECT_LE(worst(run_dots(c, w, x, rows, 1, n), p.exact, p.tolerance), 1)
                     << c.name << " rows " << rows << " k " << n;
@@ -112,7 +56,7 @@ TEST_P(MatmulKernels, GemmIsExact) {
             for (const uint64_t rows : {uint64_t{1}, k.panel_rows, k.panel_rows + 5})
                 for (const uint64_t tokens : {1u, 4u, 13u}) {
                     const WeightRows w(random, c.dtype, rows, n);
-                    const Activations x(k, random, quantised(c.type), tokens, n);
+                    const Activations x(k, random, canonical_form(c.type), tokens, n);
                     const Product p = exact_product(w, x, rows, tokens, n);
                     EXPECT_LE(worst(run_gemm(c, w, x, rows, tokens, n), p.exact, p.tolerance), 1)
                         << c.name << " rows " << rows << " k " << n << " tokens " << tokens;
@@ -124,7 +68,7 @@ TEST_P(MatmulKernels, ControlSeesWrongSums) {
     const uint64_t n = 256;
     for (const WeightCase &c : kWeightCases) {
         WeightRows w(random, c.dtype, 1, n);
-        const Activations x(k, random, quantised(c.type), 1, n);
+        const Activations x(k, random, canonical_form(c.type), 1, n);
         const Floats y = run_dots(c, w, x, 1, 1, n);
         const auto [low, high] = std::minmax_element(w.values.begin(), w.values.end());
         const float kept = *high;
@@ -153,7 +97,7 @@ TEST_P(MatmulKernels, ExtremeBytesDoNotSaturate) {
                 std::memset(w.bytes.data() + b * info.block_bytes + payload, fill, size);
             }
             find_codec(c.dtype)->decode(w.bytes.data(), w.values.data(), 3 * n);
-            Activations x(k, random, true, 1, n);
+            Activations x(k, random, Form::kQ8, 1, n);
             Floats raw(n);
             for (uint64_t i = 0; i < n; ++i)
                 x.values[i] = raw[i] = i % 64 < 32 ? 127.0f : -127.0f;
@@ -170,7 +114,7 @@ TEST_P(MatmulKernels, NanInOneTokenLeavesTheOthers) {
     const uint64_t n = 256, rows = 5, tokens = 9;
     for (const WeightCase &c : kWeightCases) {
         const WeightRows w(random, c.dtype, rows, n);
-        Activations x(k, random, quantised(c.type), tokens, n);
+        Activations x(k, random, canonical_form(c.type), tokens, n);
         Floats bad = random_floats(random, n);
         bad[17] = NAN;
         bad[40] = INFINITY;
@@ -204,6 +148,7 @@ TEST_P(MatmulKernels, QuantizeRoundsToNearest) {
                 EXPECT_LE(std::abs(static_cast<float>(q.q[i]) * q.d[b] - x[i]), q.d[b] * 0.50001f);
             }
             EXPECT_FLOAT_EQ(q.d[b], top / 127);
+            EXPECT_EQ(q.negated[b], -sum);
             EXPECT_EQ(q.sums[2 * b] + q.sums[2 * b + 1], sum);
             EXPECT_FLOAT_EQ(q.ds[b], q.d[b] * static_cast<float>(sum));
         }

@@ -95,6 +95,16 @@ static inline void round32(const float *x, float d, int8_t *q, F *rounded) {
     }
 }
 
+// Sums of the two halves of 32 whole numbers.
+static inline void sums16(const F *rounded, float *half) {
+    for (int h = 0; h < 2; ++h) {
+        F total = zero();
+        for (int i = 0; i < kPer32 / 2; ++i)
+            total = total + rounded[h * kPer32 / 2 + i];
+        half[h] = reduce_add(total);
+    }
+}
+
 // The bytes are nearest for the scale as it is stored, in f16.
 static void encode_q8_0(const float *x, uint8_t *y, uint64_t n) {
     count_call();
@@ -113,19 +123,45 @@ static void quantize(const float *x, uint8_t *row, uint64_t k) {
     float *d = reinterpret_cast<float *>(row + k);
     float *ds = d + k / 32;
     int16_t *sums = reinterpret_cast<int16_t *>(ds + k / 32);
+    int32_t *negated = reinterpret_cast<int32_t *>(sums + k / 16);
     for (uint64_t b = 0; b < k / 32; ++b) {
         F rounded[kPer32];
         d[b] = max32(x + 32 * b) / 127.0f;
         round32(x + 32 * b, d[b], q + 32 * b, rounded);
         float half[2];
-        for (int h = 0; h < 2; ++h) {
-            F total = zero();
-            for (int i = 0; i < kPer32 / 2; ++i)
-                total = total + rounded[h * kPer32 / 2 + i];
-            half[h] = reduce_add(total);
-            sums[2 * b + static_cast<uint64_t>(h)] = static_cast<int16_t>(half[h]);
-        }
+        sums16(rounded, half);
+        for (uint64_t h = 0; h < 2; ++h)
+            sums[2 * b + h] = static_cast<int16_t>(half[h]);
         ds[b] = d[b] * (half[0] + half[1]);
+        negated[b] = -static_cast<int32_t>(half[0] + half[1]);
+    }
+}
+
+static void quantize_long(const float *x, uint8_t *row, uint64_t k) {
+    count_call();
+    int8_t *q = reinterpret_cast<int8_t *>(row);
+    int32_t *offsets = reinterpret_cast<int32_t *>(row + k);
+    int16_t *sums16_of = reinterpret_cast<int16_t *>(offsets + k / 16);
+    int16_t *sums = sums16_of + k / 16;
+    float *d = reinterpret_cast<float *>(sums + k / 32);
+    for (uint64_t block = 0; block < k / 256; ++block) {
+        float top = 0.0f;
+        for (uint64_t b = 8 * block; b < 8 * block + 8; ++b) {
+            const float m = max32(x + 32 * b);
+            top = m > top ? m : top;
+        }
+        d[block] = top / 127.0f;
+        for (uint64_t b = 8 * block; b < 8 * block + 8; ++b) {
+            F rounded[kPer32];
+            round32(x + 32 * b, d[block], q + 32 * b, rounded);
+            float half[2];
+            sums16(rounded, half);
+            for (uint64_t h = 0; h < 2; ++h) {
+                sums16_of[2 * b + h] = static_cast<int16_t>(half[h]);
+                offsets[2 * b + h] = -32 * static_cast<int32_t>(half[h]);
+            }
+            sums[b] = static_cast<int16_t>(half[0] + half[1]);
+        }
     }
 }
 

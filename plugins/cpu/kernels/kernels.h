@@ -29,20 +29,48 @@ enum WeightType : unsigned {
 //   float   d[k / 32]
 //   float   ds[k / 32]     d * (sum of the block's q)
 //   int16_t sums[k / 16]   sums of q over 16 elements
+//   int32_t negated[k / 32] minus the sums of q over the blocks
 struct Q8Row {
     const int8_t *q;
     const float *d;
     const float *ds;
     const int16_t *sums;
+    const int32_t *negated;
 };
 static inline Q8Row q8_row(const uint8_t *row, uint64_t k) {
     const uint8_t *d = row + k;
     return {reinterpret_cast<const int8_t *>(row), reinterpret_cast<const float *>(d),
             reinterpret_cast<const float *>(d + k / 8),
-            reinterpret_cast<const int16_t *>(d + k / 4)};
+            reinterpret_cast<const int16_t *>(d + k / 4),
+            reinterpret_cast<const int32_t *>(d + k / 4 + k / 8)};
 }
 // Bytes of such a row, rounded up to whole cache lines.
-static inline uint64_t q8_row_bytes(uint64_t k) { return (k + k / 4 + k / 8 + 63) / 64 * 64; }
+static inline uint64_t q8_row_bytes(uint64_t k) { return (k + k / 2 + 63) / 64 * 64; }
+
+// The same for packed weights with blocks of 256: one scale d = max|x| / 127 per 256 elements, so that
+// the scales within a block of weights can be applied to integers. For a row of k elements, a multiple
+// of 256:
+//   int8_t  q[k]
+//   int32_t offsets[k / 16]  -32 * (sum of q over 16 elements)
+//   int16_t sums16[k / 16]   sums of q over 16 elements
+//   int16_t sums[k / 32]     sums of q over 32 elements
+//   float   d[k / 256]
+struct Q8LongRow {
+    const int8_t *q;
+    const int32_t *offsets;
+    const int16_t *sums16;
+    const int16_t *sums;
+    const float *d;
+};
+static inline Q8LongRow q8_long_row(const uint8_t *row, uint64_t k) {
+    const uint8_t *offsets = row + k, *sums16 = offsets + k / 4, *sums = sums16 + k / 8;
+    return {reinterpret_cast<const int8_t *>(row), reinterpret_cast<const int32_t *>(offsets),
+            reinterpret_cast<const int16_t *>(sums16), reinterpret_cast<const int16_t *>(sums),
+            reinterpret_cast<const float *>(sums + k / 16)};
+}
+static inline uint64_t q8_long_row_bytes(uint64_t k) {
+    return (k + k / 4 + k / 8 + k / 16 + k / 64 + 63) / 64 * 64;
+}
 
 // y[r] = dot(w[r], x) for r < rows. x: k floats (kF32, kF16, kBF16) or a Q8Row in memory.
 struct DotArgs {
@@ -67,6 +95,20 @@ struct GemmArgs {
     int64_t y_stride;
     uint8_t *scratch; // gemm_scratch bytes, 64-byte aligned
 };
+
+// The same for packed weights (packed_layout.h): y[t][r] for r < rows and t < tokens.
+struct PackedArgs {
+    const uint8_t *w; // groups of kPackedRows rows, one behind the other
+    uint64_t rows;    // the last group may be padded
+    uint64_t k;
+    const uint8_t *x; // rows of Q8LongRow for types with blocks of 256, of Q8Row for the others
+    int64_t x_stride; // bytes
+    uint64_t tokens;
+    float *y;
+    int64_t y_stride; // bytes
+    uint8_t *scratch; // Kernels::packed_scratch bytes, 64-byte aligned
+};
+constexpr uint64_t kPackedRows = 16;
 
 // Positions of one call of the attention kernel: at most this many, staged as floats in scratch.
 constexpr uint64_t kAttentionChunk = 64;
@@ -106,6 +148,8 @@ struct Kernels {
     void (*dot[kWeightTypes])(const DotArgs &);
     void (*gemm[kWeightTypes])(const GemmArgs &);
     uint64_t (*gemm_scratch)(WeightType type, uint64_t k);
+    void (*packed[kWeightTypes])(const PackedArgs &); // NULL: no packed layout
+    uint64_t packed_scratch;                          // bytes
 
     // n elements, n a multiple of the type's block.
     void (*decode[kWeightTypes])(const uint8_t *blocks, float *out, uint64_t n);
@@ -113,6 +157,7 @@ struct Kernels {
     void (*encode_bf16)(const float *x, uint16_t *y, uint64_t n);
     void (*encode_q8_0)(const float *x, uint8_t *y, uint64_t n);
     void (*quantize)(const float *x, uint8_t *q8_row, uint64_t k);
+    void (*quantize_long)(const float *x, uint8_t *q8_long_row, uint64_t k);
 
     // x and y may be the same memory.
     void (*add)(const float *a, const float *b, float *y, uint64_t n);

@@ -97,6 +97,7 @@ static inline I iset1(int32_t x) { return {_mm256_set1_epi32(x)}; }
 static inline I iload(const void *p) {
     return {_mm256_loadu_si256(static_cast<const __m256i *>(p))};
 }
+static inline void istore(void *p, I a) { _mm256_storeu_si256(static_cast<__m256i *>(p), a.v); }
 static inline I broadcast4(const void *p) {
     int32_t x;
     memcpy(&x, p, 4);
@@ -110,6 +111,46 @@ static inline I dot4(I acc, I w, I x) {
 static inline I dot4_wide(I acc, I w, I x) {
     return dot4(acc, {_mm256_abs_epi8(w.v)}, {_mm256_sign_epi8(x.v, w.v)});
 }
+
+// --- packed weights; definitions in packed.h ---
+static inline I operator&(I a, I b) { return {_mm256_and_si256(a.v, b.v)}; }
+static inline I operator^(I a, I b) { return {_mm256_xor_si256(a.v, b.v)}; }
+static inline I operator+(I a, I b) { return {_mm256_add_epi32(a.v, b.v)}; }
+static inline I operator-(I a, I b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+static inline I operator*(I a, I b) { return {_mm256_mullo_epi32(a.v, b.v)}; }
+template <int N>
+static inline I shift_right(I a) {
+    return {_mm256_srli_epi32(a.v, N)};
+}
+template <int N>
+static inline I shift_left(I a) {
+    return {_mm256_slli_epi32(a.v, N)};
+}
+static inline I and_or(I a, I mask, I b) {
+    return {_mm256_or_si256(_mm256_and_si256(a.v, mask.v), b.v)};
+}
+static inline I lanes_u8(const uint8_t *p) {
+    return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I lanes_i8(const uint8_t *p) {
+    return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I dot2(I acc, I w, I x) {
+    return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(w.v, x.v))};
+}
+
+// Pairs of products stay in 16 bits, and the multiplication by the scale widens them.
+constexpr bool kNarrowPartials = true;
+static inline I partial_dot(I s, I w, I x) {
+    return {_mm256_add_epi16(s.v, _mm256_maddubs_epi16(w.v, x.v))};
+}
+static inline I scale_operand(I scale) {
+    return and_or(scale, iset1(0xffff), shift_left<16>(scale));
+}
+static inline I add_scaled(I acc, I s, I scale) { return dot2(acc, s, scale); }
+
+// 16 registers: a group of rows is two vectors.
+constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 3;
 
 } // namespace realizar::cpu::RZ_CPU_ISA
 

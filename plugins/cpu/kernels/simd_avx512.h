@@ -84,6 +84,7 @@ static inline void store_bf16(uint16_t *p, F a) {
 constexpr int kByteBias = 128;
 static inline I iset1(int32_t x) { return {_mm512_set1_epi32(x)}; }
 static inline I iload(const void *p) { return {_mm512_loadu_si512(p)}; }
+static inline void istore(void *p, I a) { _mm512_storeu_si512(p, a.v); }
 static inline I broadcast4(const void *p) {
     int32_t x;
     memcpy(&x, p, 4);
@@ -92,6 +93,39 @@ static inline I broadcast4(const void *p) {
 static inline F to_f(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
 static inline I dot4(I acc, I w, I x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 static inline I dot4_wide(I acc, I w, I x) { return dot4(acc, w, x); }
+
+// --- packed weights; definitions in packed.h ---
+static inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
+static inline I operator^(I a, I b) { return {_mm512_xor_si512(a.v, b.v)}; }
+static inline I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
+static inline I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+static inline I operator*(I a, I b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+template <int N>
+static inline I shift_right(I a) {
+    return {_mm512_srli_epi32(a.v, N)};
+}
+template <int N>
+static inline I shift_left(I a) {
+    return {_mm512_slli_epi32(a.v, N)};
+}
+static inline I and_or(I a, I mask, I b) {
+    return {_mm512_ternarylogic_epi32(a.v, mask.v, b.v, 0xea)};
+}
+static inline I lanes_u8(const uint8_t *p) {
+    return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I lanes_i8(const uint8_t *p) {
+    return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I dot2(I acc, I w, I x) { return {_mm512_dpwssd_epi32(acc.v, w.v, x.v)}; }
+
+constexpr bool kNarrowPartials = false;
+static inline I partial_dot(I s, I w, I x) { return dot4(s, w, x); }
+static inline I scale_operand(I scale) { return scale; }
+static inline I add_scaled(I acc, I s, I scale) { return acc + s * scale; }
+
+// Tiles of packed matmuls: their sums fit the 32 registers.
+constexpr int kTileGroups = 2, kTileTokens = 6, kPassGroups = 2, kPassTokens = 5;
 
 // --- 64 bytes and 16 lanes; definitions in simd_pair.h ---
 struct B64 {

@@ -26,6 +26,12 @@ static inline void count_call() { __atomic_store_n(&call_count, calls() + 1, __A
 
 #include "plugins/cpu/kernels/gemm.h"
 
+#ifndef RZ_CPU_CANONICAL
+#include "plugins/cpu/kernels/packed.h"
+
+#include "plugins/cpu/kernels/panel.h"
+#endif
+
 #include "plugins/cpu/kernels/attention.h"
 
 namespace realizar::cpu::RZ_CPU_ISA {
@@ -43,12 +49,21 @@ static constexpr Kernels kTable = {
     .gemm = {gemm_float<Float32>, gemm_float<Float16>, gemm_float<BFloat16>, gemm_quantized<Q8_0>,
              gemm_quantized<Q4_0>, gemm_quantized<Q4_K>, gemm_quantized<Q6_K>},
     .gemm_scratch = gemm_scratch,
+#ifndef RZ_CPU_CANONICAL
+    .packed = {nullptr, nullptr, nullptr, packed_short<Packed_Q8_0>, packed_short<Packed_Q4_0>,
+               packed_long<Packed_Q4_K>, packed_long<Packed_Q6_K>},
+    .packed_scratch = kPackedScratch,
+#else
+    .packed = {},
+    .packed_scratch = 0,
+#endif
     .decode = {decode_float<Float32>, decode_float<Float16>, decode_float<BFloat16>,
                decode_blocks<Q8_0>, decode_blocks<Q4_0>, decode_blocks<Q4_K>, decode_blocks<Q6_K>},
     .encode_f16 = encode_f16,
     .encode_bf16 = encode_bf16,
     .encode_q8_0 = encode_q8_0,
     .quantize = quantize,
+    .quantize_long = quantize_long,
     .add = add,
     .mul = mul,
     .scale = scale,

@@ -1,5 +1,6 @@
 // GET_ROWS: rows of a table, dequantised.
 #include "plugins/cpu/ops/lent.h"
+#include "plugins/cpu/ops/packed.h"
 
 #include <cstring>
 
@@ -32,6 +33,7 @@ class GetRowsStep : public RowStep {
 };
 
 void plan(Planner &planner, const Node &node) {
+    if (planner.packed(node.inputs[0])) return plan_packed_rows(planner, node);
     planner.add(std::make_unique<GetRowsStep>(
         planner.view(node.inputs[0]), RowDecoder(planner, planner.region().input(node, 0).dtype),
         planner.view(node.inputs[1]), planner.view(node.outputs[0])));

@@ -1,5 +1,6 @@
 // MATMUL: quantised weights take activations in 8 bits, made once per input by a step of its own.
 #include "plugins/cpu/ops/lent.h"
+#include "plugins/cpu/ops/packed.h"
 
 #include <algorithm>
 
@@ -111,6 +112,7 @@ class MatmulStep : public Step {
 };
 
 void plan(Planner &planner, const Node &node) {
+    if (planner.packed(node.inputs[0])) return plan_packed_matmul(planner, node);
     const Tensor w = planner.region().input(node, 0);
     const WeightType type = weight_type(w.dtype);
     if (type == kWeightTypes) return plan_lent_matmul(planner, node);
