@@ -19,44 +19,14 @@ namespace {
 constexpr uint64_t kMaxConfig = uint64_t(4) << 20;
 constexpr uint64_t kChunkBytes = uint64_t(4) << 20; // float32 values held at once
 
-// Sizes by which shapes are described: each is a number of the config.
-enum class Size { one, width, feed_forward, queries, keys, vocabulary };
-
-// How the rows of a matrix are ordered. Hugging Face has the two numbers of each RoPE pair half a
-// head apart; "llama" in GGUF has them side by side.
-enum class Rows { as_stored, query_heads, key_heads };
-
-struct Mapping {
-    const char *source; // without ".weight" or ".bias"; in layers after "model.layers.N."
-    const char *target; // in layers after "blk.N."
-    Size rows, columns; // columns == one: a vector
-    Rows order;
-    bool may_have_bias;
-};
-
-constexpr Mapping kModel[] = {
-    {"model.embed_tokens", "token_embd", Size::vocabulary, Size::width, Rows::as_stored, false},
-    {"model.norm", "output_norm", Size::width, Size::one, Rows::as_stored, false},
-    {"lm_head", "output", Size::vocabulary, Size::width, Rows::as_stored, false},
-};
-constexpr Mapping kLayer[] = {
-    {"input_layernorm", "attn_norm", Size::width, Size::one, Rows::as_stored, false},
-    {"post_attention_layernorm", "ffn_norm", Size::width, Size::one, Rows::as_stored, false},
-    {"self_attn.q_proj", "attn_q", Size::queries, Size::width, Rows::query_heads, true},
-    {"self_attn.k_proj", "attn_k", Size::keys, Size::width, Rows::key_heads, true},
-    {"self_attn.v_proj", "attn_v", Size::keys, Size::width, Rows::as_stored, true},
-    {"self_attn.o_proj", "attn_output", Size::width, Size::queries, Rows::as_stored, true},
-    {"mlp.gate_proj", "ffn_gate", Size::feed_forward, Size::width, Rows::as_stored, true},
-    {"mlp.up_proj", "ffn_up", Size::feed_forward, Size::width, Rows::as_stored, true},
-    {"mlp.down_proj", "ffn_down", Size::width, Size::feed_forward, Rows::as_stored, true},
-};
-
-// One tensor of the output and where it comes from; no source: rope_freqs, computed.
+// One tensor of the output and where it comes from: `source`, or else `values`.
 struct Planned {
     std::string name;
     const SafetensorsFolder::Item *source = nullptr;
     DType dtype = DType::F32;
-    uint32_t heads = 0; // rows are reordered in this many heads; 0: as stored
+    bool reorders_rows = false;
+    float offset = 0; // added to each element
+    std::vector<float> values = {};
 };
 
 class Converter {
@@ -70,10 +40,11 @@ class Converter {
     Status write(const std::filesystem::path &folder, const std::filesystem::path &out);
 
   private:
-    int64_t extent(Size size) const;
-    Status plan_tensor(const Mapping &mapping, const std::string &from, const std::string &to,
+    int64_t extent(HfSize size) const;
+    Status plan_tensor(const HfMapping &mapping, const std::string &from, const std::string &to,
                        const char *suffix, bool required);
-    Status plan_both(const Mapping &mapping, const std::string &from, const std::string &to);
+    Status plan_both(const HfMapping &mapping, const std::string &from, const std::string &to);
+    void plan_values(const char *name, std::vector<float> values);
     Status check_leftovers() const;
     std::vector<float> rope_factors() const;
     void describe_rope(const std::string &prefix);
@@ -87,14 +58,18 @@ class Converter {
     GgufWriter writer_;
 };
 
-int64_t Converter::extent(Size size) const {
+int64_t Converter::extent(HfSize size) const {
     switch (size) {
-    case Size::one: return 1;
-    case Size::width: return config_.width;
-    case Size::feed_forward: return config_.feed_forward;
-    case Size::queries: return int64_t(config_.heads) * config_.head_width;
-    case Size::keys: return int64_t(config_.kv_heads) * config_.head_width;
-    case Size::vocabulary: return config_.vocabulary;
+    case HfSize::one: return 1;
+    case HfSize::width: return config_.width;
+    case HfSize::feed_forward: return config_.feed_forward;
+    case HfSize::two_feed_forwards: return int64_t(config_.feed_forward) * 2;
+    case HfSize::queries: return int64_t(config_.heads) * config_.head_width;
+    case HfSize::keys: return int64_t(config_.kv_heads) * config_.head_width;
+    case HfSize::queries_keys_values:
+        return (int64_t(config_.heads) + 2 * int64_t(config_.kv_heads)) * config_.head_width;
+    case HfSize::head: return config_.head_width;
+    case HfSize::vocabulary: return config_.vocabulary;
     }
     return 0;
 }
@@ -106,7 +81,7 @@ std::string shape_text(const std::vector<int64_t> &dims) {
     return text + "]";
 }
 
-Status Converter::plan_tensor(const Mapping &mapping, const std::string &from,
+Status Converter::plan_tensor(const HfMapping &mapping, const std::string &from,
                               const std::string &to, const char *suffix, bool required) {
     const auto *source = weights_.find(from + suffix);
     if (source == nullptr) {
@@ -115,27 +90,27 @@ Status Converter::plan_tensor(const Mapping &mapping, const std::string &from,
                           from.c_str(), suffix);
     }
     std::vector<int64_t> dims{extent(mapping.rows)};
-    const bool is_matrix = mapping.columns != Size::one && std::string_view(suffix) == ".weight";
+    const bool is_matrix = mapping.columns != HfSize::one && std::string_view(suffix) == ".weight";
     if (is_matrix) dims.push_back(extent(mapping.columns));
     if (source->tensor->dims != dims)
         return make_error(Code::malformed, "shape_mismatch",
                           "tensor '%s%s': expected shape %s by config.json, found %s", from.c_str(),
                           suffix, shape_text(dims).c_str(),
                           shape_text(source->tensor->dims).c_str());
-    Planned planned{to + suffix, source, DType::F32, 0};
+    Planned planned{to + suffix, source};
+    planned.reorders_rows = mapping.order != HfRows::as_stored;
+    if (mapping.columns == HfSize::one) planned.offset = config_.family->norm_offset;
     if (is_matrix) planned.dtype = options_.dtype.value_or(source->tensor->dtype);
-    if (mapping.order == Rows::query_heads) planned.heads = config_.heads;
-    if (mapping.order == Rows::key_heads) planned.heads = config_.kv_heads;
     writer_.add_tensor(planned.name, planned.dtype, dims);
     plan_.push_back(std::move(planned));
     return {};
 }
 
-Status Converter::plan_both(const Mapping &mapping, const std::string &from,
+Status Converter::plan_both(const HfMapping &mapping, const std::string &from,
                             const std::string &to) {
     RZ_TRY(plan_tensor(mapping, from, to, ".weight", true));
-    if (!mapping.may_have_bias) return {};
-    return plan_tensor(mapping, from, to, ".bias", false);
+    if (mapping.bias == HfBias::none) return {};
+    return plan_tensor(mapping, from, to, ".bias", mapping.bias == HfBias::required);
 }
 
 // Every tensor of the folder must have been used, but for what follows from the config anyway.
@@ -149,24 +124,33 @@ Status Converter::check_leftovers() const {
         if (name.ends_with(".rotary_emb.inv_freq")) continue;
         if (config_.tied && name == "lm_head.weight") continue;
         return make_error(Code::unsupported, "unexpected_tensor",
-                          "expected the tensors of a llama model, found '%s' too",
-                          printable(name).c_str());
+                          "expected the tensors of a %s model, found '%s' too",
+                          config_.family->architecture, printable(name).c_str());
     }
     return {};
 }
 
+void Converter::plan_values(const char *name, std::vector<float> values) {
+    writer_.add_tensor(name, DType::F32, {static_cast<int64_t>(values.size())});
+    Planned planned{name};
+    planned.values = std::move(values);
+    plan_.push_back(std::move(planned));
+}
+
 Status Converter::plan() {
-    if (config_.rope.scaling == HfConfig::RopeScaling::llama3) {
-        plan_.push_back({"rope_freqs.weight", nullptr, DType::F32, 0});
-        writer_.add_tensor("rope_freqs.weight", DType::F32, {config_.head_width / 2});
+    using Scaling = HfConfig::RopeScaling;
+    if (config_.rope.scaling == Scaling::llama3) plan_values("rope_freqs.weight", rope_factors());
+    if (config_.rope.scaling == Scaling::longrope) {
+        plan_values("rope_factors_long.weight", config_.rope.long_factors);
+        plan_values("rope_factors_short.weight", config_.rope.short_factors);
     }
-    for (const Mapping &mapping : kModel) {
+    for (const HfMapping &mapping : hf_model_mappings()) {
         if (config_.tied && std::string_view(mapping.source) == "lm_head") continue;
         RZ_TRY(plan_both(mapping, mapping.source, mapping.target));
     }
     for (uint32_t layer = 0; layer < config_.layers; ++layer) {
         const std::string number = std::to_string(layer) + ".";
-        for (const Mapping &mapping : kLayer)
+        for (const HfMapping &mapping : config_.family->layer)
             RZ_TRY(plan_both(mapping, "model.layers." + number + mapping.source,
                              "blk." + number + mapping.target));
     }
@@ -191,13 +175,18 @@ std::vector<float> Converter::rope_factors() const {
 
 void Converter::describe_rope(const std::string &prefix) {
     const HfConfig::Rope &rope = config_.rope;
-    writer_.set_u32(prefix + "rope.dimension_count", config_.head_width);
+    writer_.set_u32(prefix + "rope.dimension_count", rope.rotated);
     writer_.set_f32(prefix + "rope.freq_base", rope.base);
     using Scaling = HfConfig::RopeScaling;
-    if (rope.scaling != Scaling::linear && rope.scaling != Scaling::yarn) return;
     const std::string scaling = prefix + "rope.scaling.";
-    writer_.set_string(scaling + "type", rope.scaling == Scaling::linear ? "linear" : "yarn");
-    writer_.set_f32(scaling + "factor", rope.factor);
+    switch (rope.scaling) {
+    case Scaling::none:
+    case Scaling::llama3: return; // a tensor says it
+    case Scaling::linear: writer_.set_string(scaling + "type", "linear"); break;
+    case Scaling::yarn: writer_.set_string(scaling + "type", "yarn"); break;
+    case Scaling::longrope: break; // the tensors and the two keys below
+    }
+    if (rope.scaling != Scaling::longrope) writer_.set_f32(scaling + "factor", rope.factor);
     if (rope.scaling == Scaling::linear) return;
     writer_.set_u32(scaling + "original_context_length", rope.original_context);
     if (rope.attention_factor > 0) writer_.set_f32(scaling + "attn_factor", rope.attention_factor);
@@ -213,8 +202,8 @@ uint32_t Converter::file_type() const {
 }
 
 void Converter::describe(const std::string &name) {
-    const std::string prefix = "llama.";
-    writer_.set_string("general.architecture", "llama");
+    const std::string prefix = std::string(config_.family->architecture) + ".";
+    writer_.set_string("general.architecture", config_.family->architecture);
     writer_.set_string("general.name", name);
     writer_.set_u32("general.file_type", file_type());
     writer_.set_u32(prefix + "context_length", config_.context);
@@ -229,6 +218,13 @@ void Converter::describe(const std::string &name) {
     }
     writer_.set_u32(prefix + "vocab_size", config_.vocabulary);
     writer_.set_f32(prefix + "attention.layer_norm_rms_epsilon", config_.norm_epsilon);
+    if (config_.window > 0) writer_.set_u32(prefix + "attention.sliding_window", config_.window);
+    if (config_.attention_scale > 0)
+        writer_.set_f32(prefix + "attention.scale", config_.attention_scale);
+    if (config_.attention_softcap > 0)
+        writer_.set_f32(prefix + "attn_logit_softcapping", config_.attention_softcap);
+    if (config_.logit_softcap > 0)
+        writer_.set_f32(prefix + "final_logit_softcapping", config_.logit_softcap);
     describe_rope(prefix);
 }
 
@@ -242,8 +238,7 @@ uint64_t source_row(uint64_t row, uint64_t head_width, bool reorder) {
 
 Status Converter::copy_tensor(const Planned &planned) {
     if (planned.source == nullptr) {
-        const std::vector<float> factors = rope_factors();
-        return writer_.write_tensor(std::as_bytes(std::span(factors)));
+        return writer_.write_tensor(std::as_bytes(std::span(planned.values)));
     }
     const SafeTensor &tensor = *planned.source->tensor;
     const uint64_t rows = static_cast<uint64_t>(tensor.dims[0]);
@@ -257,11 +252,14 @@ Status Converter::copy_tensor(const Planned &planned) {
     for (uint64_t start = 0; start < rows; start += batch) {
         const uint64_t count = std::min(batch, rows - start);
         for (uint64_t i = 0; i < count; ++i) {
-            const uint64_t row = source_row(start + i, config_.head_width, planned.heads > 0);
+            const uint64_t row = source_row(start + i, config_.head_width, planned.reorders_rows);
             source->decode(tensor.data.data() + row * row_size, values.data() + i * columns,
                            columns);
         }
         const auto chunk = std::span(values).first(count * columns);
+        if (planned.offset != 0)
+            for (float &value : chunk)
+                value += planned.offset;
         if (!std::ranges::all_of(chunk, is_finite))
             return make_error(Code::malformed, "non_finite",
                               "tensor '%s': expected finite weights, found a NaN or Inf",
@@ -281,7 +279,7 @@ Status Converter::copy_tensor(const Planned &planned) {
 }
 
 Status Converter::write(const std::filesystem::path &folder, const std::filesystem::path &out) {
-    RZ_TRY(set_hf_tokenizer(folder, config_.vocabulary, writer_));
+    RZ_TRY(set_hf_tokenizer(folder, config_, writer_));
     RZ_TRY(writer_.begin(out));
     for (size_t i = 0; i < plan_.size(); ++i) {
         if (options_.cancelled && options_.cancelled())

@@ -1,4 +1,4 @@
-// A Hugging Face model folder (llama family) to GGUF.
+// A Hugging Face model folder to GGUF; the families are rows of hf_family.cpp.
 #pragma once
 
 #include "core/format/gguf.h"
@@ -18,7 +18,8 @@ struct ConvertOptions {
     std::function<bool()> cancelled;
 };
 
-// The folder holds config.json, model.safetensors or its shards, and tokenizer.model. Memory beside
+// The folder holds config.json, model.safetensors or its shards, and tokenizer.model or
+// tokenizer.json. Memory beside
 // the mapped input stays below 16 MiB and the vocabulary; `out` appears only when all went well.
 //
 // Tags: those of parse_hf_config, SafetensorsFolder, set_hf_tokenizer and GgufWriter, and

@@ -1,5 +1,6 @@
 #include "core/format/hf_tokenizer.h"
 
+#include "core/format/hf_tokens.h"
 #include "core/format/json_bounded.h"
 #include "core/format/mapping.h"
 #include "core/format/sentencepiece_model.h"
@@ -12,33 +13,15 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kMaxFile = uint64_t(32) << 20;
-constexpr int32_t kControl = 3, kUserDefined = 4, kUnused = 5;
 // Lower than any piece's score: merging never prefers an added token.
 constexpr float kAddedScore = -1e4f;
-
-struct Tokens {
-    std::vector<std::string> texts;
-    std::vector<float> scores;
-    std::vector<int32_t> types;
-
-    void put(size_t id, std::string text, float score, int32_t type) {
-        texts[id] = std::move(text);
-        scores[id] = score;
-        types[id] = type;
-    }
-};
 
 bool is_there(const std::filesystem::path &path) {
     std::error_code ignored;
     return std::filesystem::exists(path, ignored);
 }
 
-Result<SentencePieceModel> read_model(const std::filesystem::path &folder) {
-    const auto path = folder / "tokenizer.model";
-    if (!is_there(path))
-        return make_error(Code::unsupported, "no_tokenizer",
-                          "%s: expected tokenizer.model (SentencePiece), found none",
-                          printable(folder.native(), 4096).c_str());
+Result<SentencePieceModel> read_model(const std::filesystem::path &path) {
     RZ_ASSIGN(const std::string bytes, read_small_file(path, kMaxFile));
     auto model = parse_sentencepiece_model(std::as_bytes(std::span(bytes)));
     if (!model) return std::move(model).error().within("tokenizer.model");
@@ -60,9 +43,9 @@ Result<json> read_settings(const std::filesystem::path &folder) {
                       "tokenizer_config.json: expected a JSON object");
 }
 
-// "added_tokens_decoder": {"32000": {"content": "<|im_start|>", "special": true}}. Only ids beyond
-// the pieces are added: the others repeat what tokenizer.model has.
-Status add_tokens(const json &settings, size_t pieces, Tokens &tokens) {
+// "added_tokens_decoder": {"32000": {"content": "<|im_start|>", "special": true}}. Below `pieces`
+// they repeat what tokenizer.model has, and only say which of its tokens are special.
+Status add_tokens(const json &settings, size_t pieces, HfTokens &tokens) {
     const auto added = settings.find("added_tokens_decoder");
     if (added == settings.end() || !added->is_object()) return {};
     for (const auto &[key, item] : added->items()) {
@@ -76,11 +59,16 @@ Status add_tokens(const json &settings, size_t pieces, Tokens &tokens) {
                 "tokenizer_config.json: added token '%s': expected an id below %zu with a "
                 "text 'content'",
                 printable(key).c_str(), tokens.texts.size());
-        if (id < pieces) continue;
+        const auto text = item["content"].get<std::string>();
         const auto special = item.find("special");
         const bool is_control = special != item.end() && *special == true;
-        tokens.put(id, item["content"].get<std::string>(), kAddedScore,
-                   is_control ? kControl : kUserDefined);
+        if (id < pieces) {
+            const bool plain = tokens.types[id] == kHfNormal || tokens.types[id] == kHfUserDefined;
+            if (is_control && plain && tokens.texts[id] == text) tokens.types[id] = kHfControl;
+            continue;
+        }
+        tokens.texts[id] = text;
+        tokens.types[id] = is_control ? kHfControl : kHfUserDefined;
     }
     return {};
 }
@@ -104,44 +92,83 @@ bool setting(const json &settings, const char *key, bool fallback) {
     return found != settings.end() && found->is_boolean() ? found->get<bool>() : fallback;
 }
 
-void set_id(GgufWriter &writer, const char *key, int32_t id) {
-    if (id >= 0) writer.set_u32(key, static_cast<uint32_t>(id));
+// "eos_token" is a text or an object with a "content".
+std::optional<uint32_t> named_token(const json &settings, const char *key, const HfTokens &tokens) {
+    auto found = settings.find(key);
+    if (found == settings.end()) return std::nullopt;
+    const json *value = &*found;
+    if (value->is_object() && value->contains("content")) value = &(*value)["content"];
+    return value->is_string() ? tokens.find(value->get<std::string>()) : std::nullopt;
+}
+
+// Special tokens by what is closest to the tokenizer: tokenizer_config.json, the vocabulary itself,
+// config.json.
+void set_id(GgufWriter &writer, const char *key, std::optional<uint32_t> named, int64_t own,
+            uint32_t configured, const HfTokens &tokens) {
+    std::optional<uint32_t> id = named;
+    if (!id && own >= 0) id = static_cast<uint32_t>(own);
+    if (!id && configured != HfConfig::kNoId) id = configured;
+    if (id && *id < tokens.texts.size()) writer.set_u32(key, *id);
+}
+
+struct SpecialIds {
+    int64_t bos = -1, eos = -1, unk = -1, pad = -1; // of tokenizer.model
+};
+
+Result<SpecialIds> set_sentencepiece(const std::filesystem::path &path, const json &settings,
+                                     HfTokens &tokens, GgufWriter &writer) {
+    RZ_ASSIGN(const SentencePieceModel model, read_model(path));
+    const size_t pieces = model.pieces.size();
+    if (pieces > tokens.texts.size())
+        return make_error(
+            Code::malformed, "shape_mismatch",
+            "tokenizer.model: expected at most %zu pieces, the rows of the embedding, "
+            "found %zu",
+            tokens.texts.size(), pieces);
+    tokens.scores.assign(tokens.texts.size(), kAddedScore);
+    for (size_t id = 0; id < pieces; ++id) {
+        tokens.texts[id] = model.pieces[id].text;
+        tokens.scores[id] = model.pieces[id].score;
+        tokens.types[id] = model.pieces[id].type;
+    }
+    RZ_TRY(add_tokens(settings, pieces, tokens));
+    writer.set_string("tokenizer.ggml.model", "llama");
+    writer.set_string("tokenizer.ggml.pre", "default");
+    if (!model.add_dummy_prefix) writer.set_bool("tokenizer.ggml.add_space_prefix", false);
+    return SpecialIds{model.bos_id, model.eos_id, model.unk_id, model.pad_id};
 }
 
 } // namespace
 
-Status set_hf_tokenizer(const std::filesystem::path &folder, uint32_t vocabulary,
+Status set_hf_tokenizer(const std::filesystem::path &folder, const HfConfig &config,
                         GgufWriter &writer) {
-    RZ_ASSIGN(const SentencePieceModel model, read_model(folder));
     RZ_ASSIGN(const json settings, read_settings(folder));
-    const size_t pieces = model.pieces.size();
-    if (pieces > vocabulary)
-        return make_error(Code::malformed, "shape_mismatch",
-                          "tokenizer.model: expected at most %u pieces, the rows of the embedding, "
-                          "found %zu",
-                          vocabulary, pieces);
-    Tokens tokens;
-    tokens.texts.resize(vocabulary);
-    tokens.scores.resize(vocabulary);
-    tokens.types.resize(vocabulary);
-    for (size_t id = 0; id < pieces; ++id)
-        tokens.put(id, model.pieces[id].text, model.pieces[id].score, model.pieces[id].type);
-    for (size_t id = pieces; id < vocabulary; ++id)
-        tokens.put(id, "[PAD" + std::to_string(id) + "]", kAddedScore, kUnused);
-    RZ_TRY(add_tokens(settings, pieces, tokens));
-
-    writer.set_string("tokenizer.ggml.model", "llama");
-    writer.set_string("tokenizer.ggml.pre", "default");
+    HfTokens tokens(config.vocabulary);
+    SpecialIds own;
+    bool add_bos = true;
+    if (const auto path = folder / "tokenizer.model"; is_there(path)) {
+        RZ_ASSIGN(own, set_sentencepiece(path, settings, tokens, writer));
+    } else if (const auto other = folder / "tokenizer.json"; is_there(other)) {
+        RZ_ASSIGN(const auto leading, read_hf_tokenizer_json(other, tokens, writer));
+        add_bos = leading.has_value();
+        if (leading) own.bos = *leading;
+    } else {
+        return make_error(Code::unsupported, "no_tokenizer",
+                          "%s: expected tokenizer.model (SentencePiece) or tokenizer.json, found "
+                          "neither",
+                          printable(folder.native(), 4096).c_str());
+    }
     writer.set_string_array("tokenizer.ggml.tokens", tokens.texts);
-    writer.set_f32_array("tokenizer.ggml.scores", tokens.scores);
+    if (!tokens.scores.empty()) writer.set_f32_array("tokenizer.ggml.scores", tokens.scores);
     writer.set_i32_array("tokenizer.ggml.token_type", tokens.types);
-    set_id(writer, "tokenizer.ggml.bos_token_id", model.bos_id);
-    set_id(writer, "tokenizer.ggml.eos_token_id", model.eos_id);
-    set_id(writer, "tokenizer.ggml.unknown_token_id", model.unk_id);
-    set_id(writer, "tokenizer.ggml.padding_token_id", model.pad_id);
-    writer.set_bool("tokenizer.ggml.add_bos_token", setting(settings, "add_bos_token", true));
+    const auto named = [&](const char *key) { return named_token(settings, key, tokens); };
+    constexpr uint32_t kNone = HfConfig::kNoId;
+    set_id(writer, "tokenizer.ggml.bos_token_id", named("bos_token"), own.bos, config.bos, tokens);
+    set_id(writer, "tokenizer.ggml.eos_token_id", named("eos_token"), own.eos, config.eos, tokens);
+    set_id(writer, "tokenizer.ggml.unknown_token_id", named("unk_token"), own.unk, kNone, tokens);
+    set_id(writer, "tokenizer.ggml.padding_token_id", named("pad_token"), own.pad, kNone, tokens);
+    writer.set_bool("tokenizer.ggml.add_bos_token", setting(settings, "add_bos_token", add_bos));
     writer.set_bool("tokenizer.ggml.add_eos_token", setting(settings, "add_eos_token", false));
-    if (!model.add_dummy_prefix) writer.set_bool("tokenizer.ggml.add_space_prefix", false);
     return set_chat_template(folder, settings, writer);
 }
 
