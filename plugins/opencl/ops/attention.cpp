@@ -34,7 +34,7 @@ uint32_t choose_splits(const Recorder &r, const Operands &o) {
     const uint64_t wanted = uint64_t{8} * r.units() / (uint64_t{tokens} * o.q.n2());
     const uint64_t useful = keys / kKeysOfSplit;
     return static_cast<uint32_t>(
-        std::clamp<uint64_t>(std::min(wanted, useful), 1, uint64_t{kSplits}));
+        std::clamp<uint64_t>(std::min(wanted, useful), 2, uint64_t{kSplits}));
 }
 
 AttentionParams params_of(const Recorder &r, const Operands &o, uint32_t splits) {
