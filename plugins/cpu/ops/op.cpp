@@ -30,10 +30,7 @@ uint64_t own_types_of(const plugin::Contract &op) {
 }
 
 // With decoders of the host.
-uint64_t types_of(const plugin::Contract &op) {
-    const bool lent = op.op == RZ_OP_GET_ROWS || op.op == RZ_OP_MATMUL;
-    return lent ? op.dtypes : own_types_of(op);
-}
+uint64_t types_of(const plugin::Contract &op) { return find_op(op.op) ? op.dtypes : 0; }
 
 void check_overlap(const Region &region, const Node &node, Verdict &v) {
     if (node.op == RZ_OP_KV_WRITE) return; // the contract speaks of it
