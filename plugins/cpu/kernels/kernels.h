@@ -112,6 +112,7 @@ constexpr uint64_t kPackedRows = 16;
 
 // Positions of one call of the attention kernel: at most this many, staged as floats in scratch.
 constexpr uint64_t kAttentionChunk = 64;
+constexpr uint64_t kQueryLanes = 16; // any vector's lanes divide it
 
 // One step of online softmax (Milakov and Gimelshein, arXiv:1805.02867) for a group of queries that
 // share a key head: folds `count` keys and values into the running (max, sum, acc) of each query.
@@ -119,19 +120,23 @@ struct AttentionArgs {
     const float *q; // [queries][dk]
     const float *k; // [count][dk], with readable memory up to a multiple of 4 keys
     const float *v; // [count][dv]
-    float *scores;  // [queries][kAttentionChunk]: scratch
-    float *max;     // [queries], starts at -Inf
-    float *sum;     // [queries]
+    float *scores;  // [lanes][kAttentionChunk]: scratch
+    float *max;     // [lanes], starts at -Inf
+    float *sum;     // [lanes]
     float *acc;     // [queries][dv]
+    // For many queries: vectors then have queries as lanes, and nothing is summed across them.
+    const float *q_lanes; // q transposed, [dk][lanes] with zeros behind the last query; NULL: few
+    uint64_t lanes;       // queries rounded up to a multiple of kQueryLanes
+    float *factors;       // [lanes]: scratch
     uint64_t queries;
     uint64_t dk;
     uint64_t dv;
     uint64_t count;
     float scale;
     float softcap;          // 0: none
-    const float *slopes;    // [queries] ALiBi, NULL: none
-    const int64_t *bias_at; // [queries] first key's position minus the query's position
-    const uint32_t *first;  // [queries] keys [first, last) of the chunk are visible to the query
+    const float *slopes;    // [lanes] ALiBi, NULL: none
+    const int64_t *bias_at; // [lanes] first key's position minus the query's position
+    const uint32_t *first;  // [lanes] keys [first, last) of the chunk are visible to the query
     const uint32_t *last;
 };
 

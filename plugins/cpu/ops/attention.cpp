@@ -33,9 +33,17 @@ void finish(const float *acc, float max, float sum, const float *sink, float *ou
         out[i] = acc[i] * factor;
 }
 
+// From so many queries on, vectors have queries as lanes.
+constexpr int64_t kManyQueries = 12;
+
+constexpr int64_t lanes_of(int64_t queries) {
+    constexpr auto lanes = static_cast<int64_t>(kQueryLanes);
+    return (queries + lanes - 1) / lanes * lanes;
+}
+
 // A worker's scratch, cut into arrays.
 struct Buffers {
-    float *q, *k, *v, *scores, *max, *sum, *acc, *slopes;
+    float *q, *q_lanes, *k, *v, *scores, *max, *sum, *factors, *acc, *slopes;
     int64_t *bias_at, *low, *high;
     uint32_t *first, *last;
 
@@ -46,13 +54,15 @@ struct Buffers {
             array = base ? reinterpret_cast<T *>(base + size) : nullptr;
             size += align_up(static_cast<uint64_t>(n) * sizeof(T));
         };
-        const int64_t queries = s.block * s.group;
+        const int64_t queries = lanes_of(s.block * s.group);
         take(q, queries * s.dk);
+        take(q_lanes, queries * s.dk);
         take(k, kChunk * s.dk);
         take(v, kChunk * s.dv);
         take(scores, queries * kChunk);
         take(max, queries);
         take(sum, queries);
+        take(factors, queries);
         take(acc, queries * s.dv);
         take(slopes, queries);
         take(bias_at, queries);
@@ -158,12 +168,30 @@ class AttentionStep : public Step {
                 low = std::min(low, b.low[i]);
                 high = std::max(high, b.high[i]);
             }
+        const int64_t queries = (end - begin) * shape_.group;
+        if (queries >= kManyQueries) transpose(b, queries);
         while (low < high)
             low = run_chunk(run, b, head, sequence, begin, end, low, high);
         for (int64_t t = begin; t < end; ++t)
             for (int64_t g = 0; g < shape_.group; ++g)
                 store(run, b, (t - begin) * shape_.group + g, t, head * shape_.group + g, split,
                       splits);
+    }
+
+    // Lanes behind the last query see nothing.
+    void transpose(Buffers &b, int64_t queries) const {
+        const int64_t lanes = lanes_of(queries);
+        for (int64_t i = queries; i < lanes; ++i) {
+            std::fill_n(b.q + i * shape_.dk, shape_.dk, 0.0f);
+            b.max[i] = -kInf;
+            b.sum[i] = 0.0f;
+            b.first[i] = b.last[i] = 0;
+            b.bias_at[i] = 0;
+            b.slopes[i] = 0.0f;
+        }
+        for (int64_t d = 0; d < shape_.dk; ++d)
+            for (int64_t i = 0; i < lanes; ++i)
+                b.q_lanes[d * lanes + i] = b.q[i * shape_.dk + d];
     }
 
     // Folds in the keys from position `low` on, at most a chunk and up to a gap in the pages.
@@ -200,6 +228,9 @@ class AttentionStep : public Step {
             .max = b.max,
             .sum = b.sum,
             .acc = b.acc,
+            .q_lanes = queries >= kManyQueries ? b.q_lanes : nullptr,
+            .lanes = static_cast<uint64_t>(lanes_of(queries)),
+            .factors = b.factors,
             .queries = static_cast<uint64_t>(queries),
             .dk = static_cast<uint64_t>(shape_.dk),
             .dv = static_cast<uint64_t>(shape_.dv),

@@ -7,7 +7,7 @@
 
 namespace realizar::cpu {
 
-constexpr int64_t kBlockQueries = 32; // queries of a tile: enough to pay for converting the keys
+constexpr int64_t kBlockQueries = 64; // queries of a tile: enough to pay for converting the keys
 constexpr int64_t kSplitTokens = 8;   // submissions with more tokens have tiles enough
 constexpr int64_t kSplitKeys = 256;   // a part has at least this many keys
 struct AttentionViews {
