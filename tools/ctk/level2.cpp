@@ -113,6 +113,8 @@ void add_operator_cases(const Offer &offer, CaseList &cases) {
     add_select_cases(offer, cases);
     add_kv_write_cases(offer, cases);
     add_attention_cases(offer, cases);
+    add_expert_cases(offer, cases);
+    add_recurrent_cases(offer, cases);
 }
 
 } // namespace realizar::ctk

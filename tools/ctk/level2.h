@@ -48,5 +48,7 @@ void add_rope_cases(const Offer &offer, CaseList &cases);
 void add_select_cases(const Offer &offer, CaseList &cases); // ARGMAX, TOP_K
 void add_kv_write_cases(const Offer &offer, CaseList &cases);
 void add_attention_cases(const Offer &offer, CaseList &cases);
+void add_expert_cases(const Offer &offer, CaseList &cases); // ROUTE to WEIGHTED_SUM, CLAMP, CONCAT
+void add_recurrent_cases(const Offer &offer, CaseList &cases); // SSM_CONV, SSM_SCAN
 
 } // namespace realizar::ctk

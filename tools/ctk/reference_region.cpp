@@ -45,7 +45,8 @@ void ReferenceRegion::execute(uint32_t node, std::span<const int64_t> symbols,
     ref_execute(one, symbols, storages);
 }
 
-void ReferenceRegion::add_noise(uint32_t index, std::span<const int64_t> symbols) {
+void ReferenceRegion::add_noise(uint32_t index, std::span<const int64_t> symbols,
+                                RefValue &before) {
     const rz_node &node = graph_.nodes()[index];
     NoiseCall call{{node, {}, {}}, {}};
     for (uint32_t i = 0; i < node.input_count; ++i) {
@@ -56,12 +57,22 @@ void ReferenceRegion::add_noise(uint32_t index, std::span<const int64_t> symbols
     }
     for (uint32_t i = 0; i < node.output_count; ++i)
         call.call.outputs.push_back(tensor(node.outputs[i], symbols, truth_));
-    const std::vector<double> sigma = node_noise(call, random_);
-    const TensorId out = node.outputs[0];
-    for (Values &run : runs_)
-        for (size_t i = 0; i < sigma.size(); ++i)
-            run[out].data[i] += sigma[i] * random_.normal();
-    if (single()) sigma_[out] = sigma;
+    if (!before.data.empty()) {
+        const TensorId state = node.inputs[0];
+        call.state_sigma = sigma_[state];
+        call.call.inputs[0] =
+            RefTensor(graph_.tensors()[state], symbols, {before.data.data(), nullptr});
+    }
+    const NodeNoise noise = node_noise(call, random_);
+    const std::vector<double> *const sigmas[] = {&noise.first, &noise.second};
+    for (uint32_t o = 0; o < node.output_count && o < std::size(sigmas); ++o) {
+        const std::vector<double> &sigma = *sigmas[o];
+        const TensorId out = node.outputs[o];
+        for (Values &run : runs_)
+            for (size_t i = 0; i < sigma.size(); ++i)
+                run[out].data[i] += sigma[i] * random_.normal();
+        if (single()) sigma_[out] = sigma;
+    }
 }
 
 Status ReferenceRegion::run(std::span<const int64_t> symbols, const Leaves &leaves) {
@@ -73,10 +84,15 @@ Status ReferenceRegion::run(std::span<const int64_t> symbols, const Leaves &leav
     for (Values &run : runs_)
         ref_resize_temps(view_, symbols, run);
     for (uint32_t node = 0; node < view_.node_count; ++node) {
+        // Recurrent operators change their state: the model of rounding starts from what it was.
+        RefValue before;
+        const uint32_t op = graph_.nodes()[node].op;
+        if (op == RZ_OP_SSM_CONV || op == RZ_OP_SSM_SCAN)
+            before = truth_[graph_.tensors()[graph_.nodes()[node].inputs[0]].storage];
         execute(node, symbols, truth_);
         for (Values &run : runs_)
             execute(node, symbols, run);
-        add_noise(node, symbols);
+        add_noise(node, symbols, before);
     }
     return {};
 }

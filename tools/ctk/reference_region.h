@@ -41,7 +41,7 @@ class ReferenceRegion {
     using Values = std::vector<RefValue>;
     Status set_leaf(TensorId id, std::span<const int64_t> dims, const Bytes &bytes);
     void execute(uint32_t node, std::span<const int64_t> symbols, Values &values) const;
-    void add_noise(uint32_t node, std::span<const int64_t> symbols);
+    void add_noise(uint32_t node, std::span<const int64_t> symbols, RefValue &before);
     RefTensor tensor(TensorId id, std::span<const int64_t> symbols, Values &values) const;
 
     const Graph &graph_;

@@ -1,33 +1,9 @@
 #include "tools/ctk/tolerance.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
+#include "tools/ctk/rounding.h"
 
 namespace realizar::ctk {
 namespace {
-
-constexpr double kF32 = 0x1p-24, kF16 = 0x1p-11, kBf16 = 0x1p-8;
-constexpr double kSqrt3 = 1.7320508075688772;
-using Row = std::span<const double>;
-
-double largest(Row row) {
-    double most = 0;
-    for (const double value : row)
-        most = std::max(most, std::fabs(value));
-    return most;
-}
-
-double norm(Row row) {
-    return std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
-}
-
-bool is_plain(rz_dtype dtype) { return find_dtype(dtype)->block_elements == 1; }
-
-// Relative roundoff of a plain type narrower than F32; 0 otherwise.
-double narrow_roundoff(rz_dtype dtype) {
-    return dtype == RZ_DTYPE_F16 ? kF16 : dtype == RZ_DTYPE_BF16 ? kBf16 : 0;
-}
 
 // Calls fn(row index, result row) for every row of the first output.
 template <class F>
@@ -39,24 +15,11 @@ void for_rows(RefCall &call, F fn) {
 
 std::vector<double> matmul_noise(RefCall &call, rz_dtype type) {
     std::vector<double> sigma, x_scratch;
-    const RefTensor &w = call.in(0), &x = call.in(1);
-    RefRows weights(w);
-    const auto length = static_cast<double>(w.inner());
-    const bool quantised = !is_plain(type);
-    const double narrow = narrow_roundoff(type) / kSqrt3;
-    const double walk = kF32 * std::sqrt(1 + length / 4);
+    RefRows weights(call.in(0));
     for_rows(call, [&](int64_t r, Row y) {
-        const Row activations = x.row(r, x_scratch);
-        const double rounding = quantised ? largest(activations) / 254 / kSqrt3 : 0;
-        for (size_t n = 0; n < y.size(); ++n) {
-            const Row weight = weights[static_cast<int64_t>(n)];
-            double products = 0;
-            for (size_t k = 0; k < weight.size(); ++k)
-                products += weight[k] * activations[k] * weight[k] * activations[k];
-            sigma.push_back((walk + narrow) * std::sqrt(products) +
-                            kF32 * std::fabs(y[n]) * std::sqrt(length / 3) +
-                            (quantised ? rounding * norm(weight) : 0));
-        }
+        const Row x = call.in(1).row(r, x_scratch);
+        for (size_t n = 0; n < y.size(); ++n)
+            sigma.push_back(dot_noise(weights[static_cast<int64_t>(n)], x, y[n], type));
     });
     return sigma;
 }
@@ -184,7 +147,7 @@ std::vector<double> softmax_noise(RefCall &call) {
 
 } // namespace
 
-std::vector<double> node_noise(NoiseCall &node, Random &random) {
+NodeNoise node_noise(NoiseCall &node, Random &random) {
     RefCall &call = node.call;
     switch (call.node.op) {
     case RZ_OP_GET_ROWS: return get_rows_noise(call, node.types[0]);
@@ -199,6 +162,11 @@ std::vector<double> node_noise(NoiseCall &node, Random &random) {
     case RZ_OP_UNARY:
     case RZ_OP_GLU: return unary_noise(call);
     case RZ_OP_SOFTMAX: return softmax_noise(call);
+    case RZ_OP_ROUTE: return route_noise(call);
+    case RZ_OP_EXPERT_MATMUL: return expert_matmul_noise(call, node.types[0]);
+    case RZ_OP_WEIGHTED_SUM: return weighted_sum_noise(call);
+    case RZ_OP_SSM_CONV: return ssm_conv_noise(call);
+    case RZ_OP_SSM_SCAN: return ssm_scan_noise(node);
     default: return {};
     }
 }

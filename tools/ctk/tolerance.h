@@ -22,7 +22,14 @@
 //   UNARY, GLU 2u ((1 + |x|) |y| + |x|): exp and tanh within a few units
 //   SOFTMAX    u y (3 + |x_i| + max|x| + sqrt(D)/2) of the scaled x
 //   ADD, MUL   u |y|;  SCALE u (|y| + |x scale|);  GET_ROWS u max|row| if quantised
-//   COPY, ARGMAX, TOP_K, GET_ROWS of a plain type, KV_WRITE to F32 or F16: exact
+//   EXPERT_MATMUL as MATMUL, plus u |y| for a bias;  WEIGHTED_SUM as MATMUL with F32 weights
+//   ROUTE      u |weight| times that of SOFTMAX, or (2 + |x|) for a sigmoid; twice as much where the
+//              weights are divided by their sum. The cases keep scores apart, so the choice is exact
+//   SSM_CONV   as MATMUL over the taps;  the state is exact
+//   SSM_SCAN   the variance v of each element of the state follows its recurrence,
+//              v' = decay^2 v + (u decay |s| (4 + 2 |delta a|))^2 + (6 u |delta b x|)^2 + (u |s'|)^2;
+//              y has sqrt(sum v c^2) and that of a dot of state and c
+//   COPY, ARGMAX, TOP_K, GET_ROWS of a plain type, KV_WRITE to F32 or F16, CLAMP, CONCAT: exact
 //
 // One operator: each element must be within kSigmas sigma. Graphs: the reference runs kRuns times
 // with each node's result disturbed by normal noise of its sigma; the spread of those runs at the
@@ -40,15 +47,29 @@ namespace realizar::ctk {
 // largest of them in none of a million elements.
 inline constexpr double kSigmas = 8;
 
-// A node with its operands as numbers; `call.outputs` hold the reference's results.
+// A node with its operands as numbers; `call.outputs` hold the reference's results. A STATE that the
+// node changes is among the inputs as it was before.
 struct NoiseCall {
     RefCall call;
     std::vector<rz_dtype> types; // of the inputs
+    // sigma of the state before, from earlier steps; empty: exact.
+    std::vector<double> state_sigma = {};
 };
 
-// sigma of each element of the node's first output, row-major. Empty: exact.
-std::vector<double> node_noise(NoiseCall &node, Random &random);
+// sigma of each element of the node's first and second output, row-major. Empty: exact.
+struct NodeNoise {
+    NodeNoise(std::vector<double> one = {}, std::vector<double> two = {})
+        : first(std::move(one)), second(std::move(two)) {}
+    std::vector<double> first, second;
+};
+NodeNoise node_noise(NoiseCall &node, Random &random);
 std::vector<double> attention_noise(NoiseCall &node, Random &random); // tolerance_attention.cpp
+// tolerance_layers.cpp
+std::vector<double> route_noise(RefCall &call);
+std::vector<double> expert_matmul_noise(RefCall &call, rz_dtype type);
+std::vector<double> weighted_sum_noise(RefCall &call);
+NodeNoise ssm_conv_noise(RefCall &call);
+NodeNoise ssm_scan_noise(NoiseCall &node);
 
 // The step of the type at each element of decoded values: how far two correct roundings of nearly
 // the same number may be apart. 0 for F32; for Q8_0 the step of the element's block,
