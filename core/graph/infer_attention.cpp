@@ -6,9 +6,8 @@
 namespace realizar {
 namespace {
 
-constexpr uint64_t kCacheTypes =
-    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) |
-    RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
+constexpr uint64_t kCacheTypes = RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) |
+                                 RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) | RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
 
 Status expect_cache(const OpCall &call, size_t i) {
     const rz_tensor &cache = call.in(i);

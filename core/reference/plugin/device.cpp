@@ -7,9 +7,8 @@
 namespace realizar::reference {
 namespace {
 
-constexpr uint64_t kCacheTypes =
-    RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) |
-    RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
+constexpr uint64_t kCacheTypes = RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) |
+                                 RZ_DTYPE_BIT(RZ_DTYPE_Q8_0) | RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
 constexpr uint64_t kCopyTypes =
     RZ_DTYPE_BIT(RZ_DTYPE_F32) | RZ_DTYPE_BIT(RZ_DTYPE_F16) | RZ_DTYPE_BIT(RZ_DTYPE_BF16);
 

@@ -13,7 +13,7 @@ namespace {
 // |r| <= ln 2 / 2, ln 2 in two parts, and the Taylor series of e^r to the sixth power.
 inline float exponential(float x) {
     x = std::min(88.0f, std::max(-87.0f, x)); // NaN becomes a number
-    constexpr float kRound = 12582912.0f; // 1.5 * 2^23: its sum holds a whole number
+    constexpr float kRound = 12582912.0f;     // 1.5 * 2^23: its sum holds a whole number
     const float n = (x * 1.44269504f + kRound) - kRound;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float y = 1.0f / 720;
