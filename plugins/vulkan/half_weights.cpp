@@ -53,7 +53,8 @@ void decode(Gpu &gpu, VkCommandBuffer commands, const PackedMatrix &m) {
 
 void make_half_weights(rz_weights &set, const Region &region) {
     Gpu &gpu = set.device.gpu;
-    if (!gpu.settings().half_weights) return;
+    const Features &features = gpu.features();
+    if (!gpu.settings().half_weights || !(features.coopmat_nv || features.half_plain)) return;
     const std::lock_guard lock(set.half_mutex);
     const std::set<uint32_t> wanted = find_wanted(set, region);
     uint64_t bytes = 0, used = 0;

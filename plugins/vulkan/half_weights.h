@@ -1,5 +1,6 @@
-// Copies of quantised matrices in F16, for prompts: where the device has memory to spare, decoding the
-// weights once costs less than in each tile of each product.
+// Copies of quantised matrices in F16 for prompts, where the device has memory to spare and matrices of
+// workgroups, which want their operands ready in memory. (Kernels for matrices of subgroups gain nothing:
+// they decode weights while they wait for memory.)
 #pragma once
 
 #include "plugins/common/region.h"

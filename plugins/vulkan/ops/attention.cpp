@@ -90,16 +90,16 @@ class AttentionStep : public Step {
         if (p.tokens <= kAttentionSplitTokens || !r.features().coopmat_khr || p.dk != p.dv ||
             !Pipelines::has(coopmat) || !o_.is_wide(r))
             return false;
-        const uint32_t forced = r.tuning().prompt_attention;
-        const uint32_t rows = forced == 3 ? 128 : 64;
-        const std::string nv = "attention_nv_" + width + "_" + std::to_string(rows);
-        constexpr uint32_t kChunk = 64; // keys that lie one behind the other
+        const std::string nv = "attention_nv_" + width;
+        constexpr uint32_t kRows = 64, kChunk = 64; // queries; keys that lie one behind the other
         const bool chunks = o_.attr.page_size % kChunk == 0 && o_.k.max_size(1) % kChunk == 0;
-        if (r.features().coopmat_nv && chunks && forced != 1 && Pipelines::has(nv)) {
+        const bool aligned = (p.q | p.y) % 16 == 0 && (p.q_token | p.q_head) % 4 == 0;
+        if (r.features().coopmat_nv && chunks && aligned && Pipelines::has(nv)) {
             const bool plain = !o_.slopes && p.softcap == 0;
-            r.dispatch(nv, {plain ? 1u : 0u}, p, {groups_for(p.tokens, rows), p.heads});
+            r.dispatch(nv, {plain ? 1u : 0u, p.q_token, p.k_cell, p.v_cell, p.heads * p.dv}, p,
+                       {groups_for(p.tokens, kRows), p.heads});
         } else {
-            r.dispatch(coopmat, {}, p, {groups_for(p.tokens, 64), p.heads});
+            r.dispatch(coopmat, {}, p, {groups_for(p.tokens, kRows), p.heads});
         }
         return true;
     }

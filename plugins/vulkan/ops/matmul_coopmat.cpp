@@ -84,7 +84,8 @@ std::optional<HalfRows> plan_half_rows(Planner &planner, const Matrix &w, uint32
 namespace {
 
 // Address of w's rows in F16 as the kernels for that want them; 0: they are not there.
-uint64_t find_half(const CoopmatMatmul &matmul, const Planes &w) {
+uint64_t find_half(const Recorder &r, const CoopmatMatmul &matmul, const Planes &w) {
+    if (!r.features().coopmat_nv) return 0;
     if (matmul.w.half || matmul.w.type) return matmul.w.half;
     const bool fits = matmul.w.view.dtype() == RZ_DTYPE_F16 && w.plane[0] % 16 == 0 &&
                       w.stride == matmul.x.stride && matmul.n % kHalfTile == 0;
@@ -95,10 +96,10 @@ void record_half(Recorder &r, const CoopmatMatmul &matmul, uint64_t w) {
     const uint64_t x = r.address(matmul.x.memory);
     const MatmulHalfParams p = {w,          x,        x + matmul.x.scales, matmul.y,
                                 matmul.add, matmul.n, matmul.rows,         matmul.add_stride};
-    const HalfTile &tile =
-        choose_half_tile(r.features(), r.cores(), matmul.n, matmul.rows, r.tuning().half_tile);
+    const HalfTile &tile = choose_half_tile(r.cores(), matmul.n, matmul.rows);
     const bool wide = (p.n | p.add_stride) % 4 == 0 && (p.y | p.add) % 16 == 0;
-    r.dispatch(tile.shader, {matmul.x.stride, wide ? 1u : 0u}, p,
+    const uint32_t stride = matmul.x.stride;
+    r.dispatch(tile.shader, {stride, tile.block(stride), wide ? 1u : 0u}, p,
                {groups_for(matmul.rows, tile.t), groups_for(matmul.n, tile.n)});
 }
 
@@ -125,7 +126,7 @@ bool record_matmul_coopmat(Recorder &r, const CoopmatMatmul &matmul) {
         record_plain(r, matmul, p);
         return true;
     }
-    if (const uint64_t half = find_half(matmul, w)) {
+    if (const uint64_t half = find_half(r, matmul, w)) {
         record_half(r, matmul, half);
         return true;
     }

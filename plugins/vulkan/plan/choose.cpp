@@ -1,9 +1,11 @@
 #include "plugins/vulkan/plan/choose.h"
 
+#include "plugins/vulkan/half_weights.h"
 #include "plugins/vulkan/vk/pipelines.h"
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace realizar::vulkan {
 
@@ -27,45 +29,29 @@ uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows) {
     return large >= kWorkgroups ? 128 : 64;
 }
 
-const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint32_t n,
-                                 uint32_t rows, uint32_t forced) {
+uint32_t HalfTile::block(uint32_t stride) const {
+    uint32_t slices = unroll;
+    while (stride % (slices * kHalfDepth) != 0)
+        slices /= 2;
+    return slices * kHalfDepth;
+}
+
+const HalfTile &choose_half_tile(uint32_t cores, uint32_t n, uint32_t rows) {
+    // Times in units of 10 ns, as measured on an H200. The registers of a large tile leave a core room for
+    // one workgroup, so that it works in rounds: `each` is `alone`.
     static constexpr HalfTile kHalfTiles[] = {
-        {"matmul_half_nv_256x128", 256, 128, 125, true},
-        {"matmul_half_nv_128x128", 128, 128, 105, true},
-        {"matmul_half_nv_128x64", 128, 64, 80, true},
-        {"matmul_half_nv_64x64", 64, 64, 60, true},
-        {"matmul_half_nv_256x128_8", 256, 128, 0, true},
-        {"matmul_half_nv_128x128_8", 128, 128, 0, true},
-        {"matmul_half_nv_128x128_4", 128, 128, 0, true},
-        {"matmul_half_nv_128x64_2", 128, 64, 0, true},
-        {"matmul_half_nv_128x128_32", 128, 128, 0, true},
-        {"matmul_half_nv_128x128_128", 128, 128, 0, true},
-        {"matmul_half_nv_256x64", 256, 64, 0, true},
-        {"matmul_half_nv_64x128", 64, 128, 0, true},
-        {"matmul_half_nv_128x128_a", 128, 128, 0, true},
-        {"matmul_half_nv_256x128_a", 256, 128, 0, true},
-        {"matmul_half_128x128_8", 128, 128, 100, false},
-        {"matmul_half_64x64", 64, 64, 60, false},
-        {"matmul_half_128x256", 128, 256, 0, false},
-        {"matmul_half_256x128_16", 256, 128, 0, false},
+        {"matmul_half_256x128", 256, 128, 210, 210, 4},
+        {"matmul_half_128x128", 128, 128, 112, 112, 8},
+        {"matmul_half_64x64", 64, 64, 88, 51, 8},
     };
-    constexpr uint32_t kCount = sizeof(kHalfTiles) / sizeof(kHalfTiles[0]);
-    const bool runs =
-        forced > 0 && forced <= kCount && (features.coopmat_nv || !kHalfTiles[forced - 1].nv);
-    if (runs) return kHalfTiles[forced - 1];
-    const HalfTile *best = nullptr;
-    uint64_t least = UINT64_MAX;
-    for (const HalfTile &tile : kHalfTiles) {
-        if (tile.nv != features.coopmat_nv || tile.speed == 0) continue;
+    const auto time = [&](const HalfTile &tile) {
         const uint64_t groups =
             uint64_t{(n + tile.n - 1) / tile.n} * ((rows + tile.t - 1) / tile.t);
-        const uint64_t waves = (groups + cores - 1) / cores;
-        const uint64_t time = waves * tile.n * tile.t * 256 / tile.speed;
-        if (time >= least) continue;
-        least = time;
-        best = &tile;
-    }
-    return *best;
+        if (tile.each == tile.alone) return (groups + cores - 1) / cores * tile.alone;
+        return std::max<uint64_t>(tile.alone, groups * tile.each / cores);
+    };
+    return *std::min_element(std::begin(kHalfTiles), std::end(kHalfTiles),
+                             [&](const auto &a, const auto &b) { return time(a) < time(b); });
 }
 
 uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys) {
@@ -79,8 +65,9 @@ uint32_t choose_splits(uint32_t tokens, uint32_t heads, uint64_t keys) {
 
 uint32_t choose_decode_splits(uint32_t tokens, uint32_t groups, uint64_t keys,
                               const Tuning &tuning) {
-    constexpr uint64_t kKeysOfSplit = 32; // a workgroup's keys in flight
-    if (groups == 0) return 1;
+    // Joining parts costs as much as some blocks of keys, one after the other.
+    constexpr uint64_t kKeysOfSplit = 64, kKeysOfOne = 256;
+    if (groups == 0 || keys <= kKeysOfOne) return 1;
     const uint64_t wanted = tuning.attention_groups / groups, useful = keys / kKeysOfSplit;
     const uint64_t most = std::min(kDecodeSplits, kDecodeParts / tokens);
     return static_cast<uint32_t>(std::max<uint64_t>(1, std::min({wanted, useful, most})));

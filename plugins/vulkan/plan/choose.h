@@ -29,14 +29,16 @@ uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows);
 // A kernel of the cooperative form for weights in F16 (half_weights.h), and what it makes in a workgroup.
 struct HalfTile {
     const char *shader;
-    uint32_t n, t;  // rows of w and of x
-    uint32_t speed; // of a workgroup that has a core for itself: products per time, relative
-    bool nv;        // Features::coopmat_nv
+    uint32_t n, t; // rows of w and of x
+    uint32_t alone,
+        each;        // time of a slice of k: of a workgroup alone on a core, and of each of many
+    uint32_t unroll; // slices in the body of the loop, at most
+
+    // What of a row of `stride` elements the body of the loop takes.
+    uint32_t block(uint32_t stride) const;
 };
-// The one whose workgroups, as many at a time as there are cores, are done first. `forced`: see
-// Tuning::half_tile.
-const HalfTile &choose_half_tile(const Features &features, uint32_t cores, uint32_t n,
-                                 uint32_t rows, uint32_t forced);
+// The one that is done first with n by rows results on so many cores.
+const HalfTile &choose_half_tile(uint32_t cores, uint32_t n, uint32_t rows);
 
 // Into how many parts ATTENTION cuts the keys. `keys` bounds the keys of this submission.
 constexpr uint32_t kAttentionSplits = 16;     // at most

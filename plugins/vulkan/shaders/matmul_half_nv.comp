@@ -1,5 +1,8 @@
-// matmul_half.comp with matrices that belong to a whole workgroup of THREADS: the driver moves the
-// tiles and divides the work. Operands as there.
+// MATMUL for many rows of x, both operands in F16 with rows of kStride elements, a multiple of 64 with
+// zeros at the end: w from half_weights.comp, x from half_rows.comp; both have rows enough behind their
+// last for a whole tile. A workgroup makes TILE_N by TILE_T results with matrices that belong to all of
+// its threads: the driver moves the tiles and divides the work. What decides its speed is that the loop
+// over k is unrolled, and strides that it knows.
 #version 460
 #include "common.glsl"
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
@@ -7,15 +10,11 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_NV_cooperative_matrix2 : require
 
+const uint kDepth = 64; // of a slice
 layout(local_size_x = THREADS) in;
 layout(constant_id = 0) const uint kStride = 64;
-layout(constant_id = 1) const uint kWide = 0; // rows of y and of the addend begin at 16 bytes
-// As many slices are unrolled as divide the whole.
-const uint kSlices = kStride / DEPTH;
-const uint kBlock = DEPTH * (kSlices % UNROLL == 0              ? UNROLL
-                             : UNROLL > 4 && kSlices % 4 == 0 ? 4
-                             : kSlices % 2 == 0                ? 2
-                                                               : 1);
+layout(constant_id = 1) const uint kBlock = 64; // of k that is unrolled: slices that divide kStride
+layout(constant_id = 2) const uint kWide = 0; // rows of y and of the addend begin at 16 bytes
 layout(push_constant) uniform Push { MatmulHalfParams p; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Halves {
     float16_t v[];
@@ -23,8 +22,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Ha
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Floats { float v[]; };
 
 #define Sums coopmat<float, gl_ScopeWorkgroup, TILE_T, TILE_N, gl_MatrixUseAccumulator>
-#define Left coopmat<float16_t, gl_ScopeWorkgroup, TILE_T, DEPTH, gl_MatrixUseA>
-#define Right coopmat<float16_t, gl_ScopeWorkgroup, DEPTH, TILE_N, gl_MatrixUseB>
+#define Left coopmat<float16_t, gl_ScopeWorkgroup, TILE_T, kDepth, gl_MatrixUseA>
+#define Right coopmat<float16_t, gl_ScopeWorkgroup, kDepth, TILE_N, gl_MatrixUseB>
 #define Layout tensorLayoutNV<2, gl_CooperativeMatrixClampModeConstantNV>
 
 void main() {
@@ -40,34 +39,16 @@ void main() {
     tensorViewNV<2, false, 1, 0> transposed = createTensorViewNV(2, false, 1, 0);
 
     Sums sums = Sums(0.0);
-#if AHEAD
-    Left a;
-    Right b;
-    coopMatLoadTensorNV(a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, 0, DEPTH));
-    coopMatLoadTensorNV(b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, 0, DEPTH), transposed);
-    for (uint k = DEPTH; k < kStride; k += DEPTH) {
-        Left next_a;
-        Right next_b;
-        coopMatLoadTensorNV(next_a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, k, DEPTH));
-        coopMatLoadTensorNV(next_b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, k, DEPTH),
-                            transposed);
-        sums = coopMatMulAdd(a, b, sums);
-        a = next_a;
-        b = next_b;
-    }
-    sums = coopMatMulAdd(a, b, sums);
-#else
     for (uint block = 0; block < kStride; block += kBlock)
-        [[unroll]] for (uint in_block = 0; in_block < kBlock; in_block += DEPTH) {
+        [[unroll]] for (uint in_block = 0; in_block < kBlock; in_block += kDepth) {
             const uint k = block + in_block;
             Left a;
             Right b;
-            coopMatLoadTensorNV(a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, k, DEPTH));
-            coopMatLoadTensorNV(b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, k, DEPTH),
+            coopMatLoadTensorNV(a, x.v, 0, sliceTensorLayoutNV(x_rows, 0, TILE_T, k, kDepth));
+            coopMatLoadTensorNV(b, w.v, 0, sliceTensorLayoutNV(w_rows, 0, TILE_N, k, kDepth),
                                 transposed);
             sums = coopMatMulAdd(a, b, sums);
         }
-#endif
 
     // The factor of each row of x, the addend, and out; what lies beyond rows and n stays away.
     tensorLayoutNV<2> column = createTensorLayoutNV(2);

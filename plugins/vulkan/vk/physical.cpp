@@ -1,5 +1,6 @@
 // Features of a physical device: what is required, what is used where it exists.
 #include "plugins/vulkan/vk/instance.h"
+#include "plugins/vulkan/vk/pipelines.h"
 
 #include <algorithm>
 #include <cstring>
@@ -180,10 +181,11 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
 #endif
 #ifdef VK_NV_cooperative_matrix2
     const VkPhysicalDeviceCooperativeMatrix2FeaturesNV &nv = chain.coopmat_nv;
-    f.coopmat_nv = settings.coopmat_nv && f.coopmat_khr && is_13(out) &&
-                   nv.cooperativeMatrixWorkgroupScope && nv.cooperativeMatrixFlexibleDimensions &&
-                   nv.cooperativeMatrixTensorAddressing && nv.cooperativeMatrixReductions &&
-                   nv.cooperativeMatrixConversions && nv.cooperativeMatrixPerElementOperations &&
+    f.coopmat_nv = settings.coopmat_nv && f.coopmat_khr && Pipelines::has("matmul_half_64x64") &&
+                   is_13(out) && nv.cooperativeMatrixWorkgroupScope &&
+                   nv.cooperativeMatrixFlexibleDimensions && nv.cooperativeMatrixTensorAddressing &&
+                   nv.cooperativeMatrixReductions && nv.cooperativeMatrixConversions &&
+                   nv.cooperativeMatrixPerElementOperations &&
                    has_coopmat_nv(volkGetLoadedInstance(), out);
 #endif
 }

@@ -67,14 +67,10 @@ void read_tuning(const std::string &text, Tuning &out) {
     const struct {
         const char *name;
         uint32_t *value;
-    } figures[] = {{"matvec_groups", &out.matvec_groups},
-                   {"matvec_batch", &out.matvec_batch},
-                   {"matvec_rows", &out.matvec_rows},
-                   {"attention_groups", &out.attention_groups},
-                   {"attention_batch", &out.attention_batch},
-                   {"half_plain", &out.half_plain},
-                   {"prompt_attention", &out.prompt_attention},
-                   {"half_tile", &out.half_tile}};
+    } figures[] = {
+        {"matvec_groups", &out.matvec_groups},     {"matvec_batch", &out.matvec_batch},
+        {"matvec_rows", &out.matvec_rows},         {"attention_groups", &out.attention_groups},
+        {"attention_batch", &out.attention_batch}, {"half_plain", &out.half_plain}};
     constexpr unsigned long kMost = 65535; // a dimension of a grid
     std::istringstream words(text);
     for (std::string word; std::getline(words, word, ',');) {
@@ -87,7 +83,7 @@ void read_tuning(const std::string &text, Tuning &out) {
         if (found == std::end(figures) || value == 0 || value > kMost)
             raise(RZ_INVALID_ARGUMENT,
                   "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_rows, "
-                  "attention_groups, attention_batch, half_plain or half_tile, a colon and 1 to "
+                  "attention_groups, attention_batch or half_plain, a colon and 1 to "
                   "%lu, found '%s'",
                   kMost, word.c_str());
         *found->value = static_cast<uint32_t>(value);
