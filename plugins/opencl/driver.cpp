@@ -26,7 +26,7 @@ std::string describe_features(const rz_driver &driver, const Physical &device) {
     std::string text = std::to_string(device.units) + " units";
     if (!device.pci.empty()) text += " " + device.pci;
     if (device.features.ptx)
-        text += " ptx";
+        text += device.features.mma ? " ptx mma" : " ptx";
     else if (device.features.dot)
         text += " dot";
     if (!driver.settings.disabled.empty()) text += " without " + driver.settings.disabled;

@@ -57,7 +57,7 @@ std::vector<plugin::Lifetime> lifetimes(const rz_program &program) {
 void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
     Gpu &gpu = program.device.gpu;
     const auto groups = find_groups(program.region, fuse);
-    Planner planner(program.region, weights, fuse);
+    Planner planner(program.region, gpu.features(), weights, fuse);
     for (const FusedGroup &group : groups)
         group.plan(planner, group);
     program.steps = std::move(planner.steps_);

@@ -86,8 +86,10 @@ Features features_of(const Api &api, cl_device_id device, const std::string &ext
     Features f;
     f.dot = settings.dot && has(extensions, "cl_khr_integer_dot_product") &&
             (number<cl_bitfield>(api, device, kDotCapabilities) & kDotPacked) != 0;
-    f.ptx = settings.ptx && has(extensions, "cl_nv_device_attribute_query") &&
-            number<cl_uint>(api, device, kCapabilityMajorNv) >= 7;
+    const bool nvidia = settings.ptx && has(extensions, "cl_nv_device_attribute_query");
+    const auto capability = nvidia ? number<cl_uint>(api, device, kCapabilityMajorNv) : 0;
+    f.ptx = capability >= 7;
+    f.mma = settings.mma && capability >= 8;
     return f;
 }
 

@@ -12,6 +12,7 @@ namespace realizar::opencl {
 struct Features {
     bool dot = false; // cl_khr_integer_dot_product on packed signed bytes
     bool ptx = false; // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
+    bool mma = false; // and from 8.0 on: mma.sync m16n8k16
 };
 
 struct Physical {

@@ -15,15 +15,21 @@ std::string environment(const char *name) {
 }
 
 void read_disabled(Settings &out) {
+    const struct {
+        const char *name;
+        bool *value;
+    } features[] = {{"dot", &out.dot}, {"ptx", &out.ptx}, {"mma", &out.mma}};
     std::istringstream words(out.disabled);
     for (std::string word; std::getline(words, word, ',');) {
-        if (word == "dot")
-            out.dot = false;
-        else if (word == "ptx")
-            out.ptx = false;
-        else if (!word.empty())
-            raise(RZ_INVALID_ARGUMENT, "REALIZAR_OPENCL_DISABLE: expected dot or ptx, found '%s'",
-                  word.c_str());
+        bool known = word.empty();
+        for (const auto &feature : features)
+            if (word == feature.name) {
+                *feature.value = false;
+                known = true;
+            }
+        if (!known)
+            raise(RZ_INVALID_ARGUMENT,
+                  "REALIZAR_OPENCL_DISABLE: expected dot, ptx or mma, found '%s'", word.c_str());
     }
 }
 

@@ -1,6 +1,7 @@
 // What the environment asks of this backend; read once per driver.
 //   REALIZAR_OPENCL_DISABLE=a,b   leave out optional features: dot (packed products of bytes), ptx
-//                                 (everything that is written in NVIDIA's assembly)
+//                                 (everything that is written in NVIDIA's assembly), mma (of that
+//                                 the matrix units)
 //   REALIZAR_OPENCL_PROFILE=1     times of all kernels, to the host's log when the device is closed
 //   REALIZAR_OPENCL_FAIL=alloc:N  the N-th allocation of a device (from 1) fails, or submit:N the
 //                                 N-th submission; calls: only what x-realizar.fault/1 asks for
@@ -14,6 +15,7 @@ namespace realizar::opencl {
 struct Settings {
     bool dot = true;
     bool ptx = true;
+    bool mma = true;
     bool profile = false;
     uint64_t fail_allocation = 0; // 0: never
     uint64_t fail_submission = 0;

@@ -1,6 +1,6 @@
 // ATTENTION: a workgroup for a token, a query head, a part of the keys and 256 columns of the result.
 // Online softmax over chunks of 64 keys: a thread makes one score, then its columns.
-// -DTYPE_K=n -DTYPE_V=n: types of the caches.
+// -DTYPE_K=n -DTYPE_V=n: types of the caches. -DWIDE: both F16 in rows of 8 n elements at 16 n bytes.
 #include "common.h"
 
 enum { kChunk = 64, kColumnsOfThread = 4, kColumns = 256 };
@@ -26,11 +26,30 @@ uint cell_of(const AttentionParams *p, Bytes pages, uint sequence, int key) {
 float score_of(const AttentionParams *p, global const float *q, global const uchar *k, float slope,
                int distance) {
     float sum = 0.0f;
+#ifdef WIDE
+    for (uint i = 0; i < p->dk / 8; ++i) {
+        const uint4 eight = ((global const uint4 *)k)[i];
+        const float8 keys = vload_half8(0, (const private half *)&eight);
+        const float8 query = vload8(i, q);
+        sum += dot(keys.lo, query.lo) + dot(keys.hi, query.hi);
+    }
+#else
     for (uint i = 0; i < p->dk; ++i)
         sum += q[i] * load_cache(TYPE_K, k, i);
+#endif
     float score = p->scale * sum;
     if (p->softcap > 0.0f) score = p->softcap * tanh(score / p->softcap);
     return slope != 0.0f ? score + slope * distance : score;
+}
+
+// Column c (0..3) of this thread: two neighbours at a time where rows are wide.
+uint column_of(uint c) {
+    const uint i = get_local_id(0);
+#ifdef WIDE
+    return c / 2 * 128 + 2 * i + c % 2;
+#else
+    return c * 64 + i;
+#endif
 }
 
 float reduce(local float *shared, bool maximum) {
@@ -76,7 +95,7 @@ attention(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_bytes,
         global const float *q =
             AT(float, q_bytes, p.q_at) + (ulong)token * p.q_token + (ulong)head * p.q_head;
         float top = -INFINITY, sum = 0.0f;
-        float4 acc = (float4)(0.0f); // columns i, i + 64, i + 128, i + 192
+        float4 acc = (float4)(0.0f); // of column_of(0..3)
         for (int begin = keys.x; begin < keys.y; begin += kChunk) {
             const int key = begin + (int)i;
             const uint cell =
@@ -105,11 +124,16 @@ attention(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_bytes,
                 global const uchar *v = CONST_AT(
                     uchar, v_bytes, v_base + (ulong)cells[n] * p.v_cell * unit_of(TYPE_V));
                 const float share = scores[n];
-                const uint at = column + i;
+                const uint at = column + column_of(0), more = column + column_of(2);
+#ifdef WIDE
+                if (at < p.dv) acc.lo += share * vload_half2(at / 2, (global const half *)v);
+                if (more < p.dv) acc.hi += share * vload_half2(more / 2, (global const half *)v);
+#else
                 if (at < p.dv) acc.x += share * load_cache(TYPE_V, v, at);
                 if (at + 64 < p.dv) acc.y += share * load_cache(TYPE_V, v, at + 64);
-                if (at + 128 < p.dv) acc.z += share * load_cache(TYPE_V, v, at + 128);
-                if (at + 192 < p.dv) acc.w += share * load_cache(TYPE_V, v, at + 192);
+                if (more < p.dv) acc.z += share * load_cache(TYPE_V, v, more);
+                if (more + 64 < p.dv) acc.w += share * load_cache(TYPE_V, v, more + 64);
+#endif
             }
             barrier(CLK_LOCAL_MEM_FENCE);
         }
@@ -136,7 +160,7 @@ attention(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_bytes,
         }
         const float values[kColumnsOfThread] = {acc.x, acc.y, acc.z, acc.w};
         for (uint c = 0; c < kColumnsOfThread; ++c) {
-            const uint at = column + i + 64 * c;
+            const uint at = column + column_of(c);
             if (at < p.dv) y[at] = factor == 0.0f ? 0.0f : values[c] * factor;
         }
     }

@@ -119,6 +119,20 @@ typedef struct {
     uint k, n, n1, n2, rows, add_stride;
 } MatmulParams;
 
+// x -> F16: y [rows, inner], and the factor of each row in scales [rows].
+typedef struct {
+    Rows x;
+    ulong y_at, scales_at;
+    uint n1, n2, inner, rows;
+} HalfRowsParams;
+
+// MATMUL on x from HalfRowsParams; w in planes, or plane[0] and stride of F16.
+typedef struct {
+    Planes w;
+    ulong x_at, scales_at, y_at, add_at; // add: kNone
+    uint k, n, rows, add_stride;
+} MatmulMmaParams;
+
 typedef struct {
     ulong q_at, k_at, v_at, y_at;
     ulong positions_at, sequences_at, pages_at, lengths_at, sinks_at, slopes_at; // last two: kNone

@@ -30,15 +30,11 @@ float2 join_eight(float x, float y, local float *shared) {
 #endif
 }
 
-uint pack_four(float4 x) {
-    return as_uint(convert_char4_rte(clamp(x, -127.0f, 127.0f)));
-}
+uint pack_four(float4 x) { return as_uint(convert_char4_rte(clamp(x, -127.0f, 127.0f))); }
 
-void quantize_eight(float4 v, bool exists, local float *shared, global uint *q,
-                    global float2 *s) {
+void quantize_eight(float4 v, bool exists, local float *shared, global uint *q, global float2 *s) {
     const float4 size = fabs(v);
-    const float most =
-        join_eight(fmax(fmax(size.x, size.y), fmax(size.z, size.w)), 0.0f, shared).x;
+    const float most = join_eight(fmax(fmax(size.x, size.y), fmax(size.z, size.w)), 0.0f, shared).x;
     const uint word = pack_four(v * (most > 0.0f ? 127.0f / most : 0.0f));
     const float sum = join_eight(0.0f, (float)dot4(word, 0x01010101u, 0), shared).y;
     if (!exists) return;

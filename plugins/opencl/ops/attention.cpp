@@ -37,6 +37,15 @@ uint32_t choose_splits(const Recorder &r, const Operands &o) {
         std::clamp<uint64_t>(std::min(wanted, useful), 2, uint64_t{kSplits}));
 }
 
+// Whether rows of keys and values can be read 16 bytes at a time.
+bool is_wide(const Recorder &r, const Operands &o) {
+    const auto fits = [&](const View &view) {
+        return view.dtype() == RZ_DTYPE_F16 && view.max_inner() % 8 == 0 && r.at(view) % 16 == 0 &&
+               view.stride(1) % 8 == 0 && view.stride(2) % 8 == 0;
+    };
+    return fits(o.k) && fits(o.v);
+}
+
 AttentionParams params_of(const Recorder &r, const Operands &o, uint32_t splits) {
     return {
         .q_at = r.at(o.q),
@@ -78,8 +87,9 @@ void launch(Recorder &r, const Operands &o) {
     constexpr uint32_t kColumns = 256; // of a workgroup
     const uint32_t tokens = o.tokens(r.symbols), heads = o.q.n2(), dv = o.v.max_inner();
     const uint32_t splits = choose_splits(r, o);
-    const std::string types =
-        "-DTYPE_K=" + std::to_string(o.k.dtype()) + " -DTYPE_V=" + std::to_string(o.v.dtype());
+    const std::string types = "-DTYPE_K=" + std::to_string(o.k.dtype()) +
+                              " -DTYPE_V=" + std::to_string(o.v.dtype()) +
+                              (is_wide(r, o) ? " -DWIDE" : "");
     const cl_mem none = r.buffer(o.q);
     r.launch("attention", types, params_of(r, o, splits),
              {r.buffer(o.q), r.buffer(o.k), r.buffer(o.v), r.buffer(o.positions),

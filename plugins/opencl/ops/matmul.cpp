@@ -19,7 +19,7 @@ std::string columns_option(uint32_t rows) {
     return " -DCOLUMNS=" + std::to_string(rows == 1 ? 1 : rows <= 4 ? 4 : 8);
 }
 
-constexpr uint32_t kRowsOfGroup = 4; // of matvec*.cl
+constexpr uint32_t kTeams = 4; // of matvec*.cl
 
 void launch_matvec(Recorder &r, const std::vector<Operands> &parts, uint32_t rows,
                    const Quantised &q) {
@@ -33,9 +33,32 @@ void launch_matvec(Recorder &r, const std::vector<Operands> &parts, uint32_t row
         y[i] = r.buffer(o.y);
         add[i] = r.buffer(o.add.value_or(o.y));
     }
-    r.launch("matvec", parts[0].w.option() + columns_option(rows), p,
+    // Two rows share what is read of x, where there are enough of them.
+    const uint32_t rows_of_team = p.n >= 16 * r.units() ? 2 : 1;
+    r.launch("matvec",
+             parts[0].w.option() + columns_option(rows) + " -DROWS=" + std::to_string(rows_of_team),
+             p,
              {parts[0].w.buffer(r), r.buffer(q.memory), y[0], y[1], y[2], add[0], add[1], add[2]},
-             {groups_for(p.n, kRowsOfGroup)});
+             {groups_for(p.n, kTeams * rows_of_team)});
+}
+
+// Whether w lies as matmul_mma.cl reads it.
+bool fits_mma(const Recorder &r, const Operands &o) {
+    if (o.w.type) return true;
+    return o.w.view.dtype() == RZ_DTYPE_F16 && o.w.view.stride(2) % 8 == 0 &&
+           r.at(o.w.view) % 16 == 0;
+}
+
+void launch_mma(Recorder &r, const Operands &o, uint32_t rows, const HalfRows &x) {
+    constexpr uint32_t kTile = 128;
+    const uint32_t n = o.y.max_inner();
+    const uint64_t at = r.at(x.memory);
+    const MatmulMmaParams p = {
+        o.w.planes(r),        at, at + x.scales, r.at(o.y),   o.add ? r.at(*o.add) : kNone,
+        o.w.view.max_inner(), n,  rows,          o.add_stride};
+    r.launch("matmul_mma", o.w.option(), p,
+             {o.w.buffer(r), r.buffer(x.memory), r.buffer(o.y), r.buffer(o.add.value_or(o.y))},
+             {(rows + kTile - 1) / kTile, (n + kTile - 1) / kTile});
 }
 
 void launch_floats(Recorder &r, const Operands &o, const View &x) {
@@ -48,16 +71,17 @@ void launch_floats(Recorder &r, const Operands &o, const View &x) {
                                                    r.buffer(o.add.value_or(o.y))};
     if (rows <= kMatvecRows && !o.w.type)
         r.launch("matvec_plain", o.w.option() + columns_option(rows), p, buffers,
-                 {groups_for(n, kRowsOfGroup)});
+                 {groups_for(n, kTeams)});
     else
         r.launch("matmul_tile", o.w.option(), p, buffers,
                  {(n + kTile - 1) / kTile, groups_for(rows, kTile)});
 }
 
 void add_step(Planner &planner, const std::vector<Operands> &parts, const View &x,
-              const std::optional<Quantised> &q) {
+              const std::optional<Quantised> &q, const std::optional<HalfRows> &half) {
     std::vector<View> touches = {x};
     if (q) touches.push_back(q->memory);
+    if (half) touches.push_back(half->memory);
     for (const Operands &o : parts) {
         touches.push_back(o.w.is_packed ? o.w.packed : o.w.view);
         if (o.add) touches.push_back(*o.add);
@@ -67,8 +91,12 @@ void add_step(Planner &planner, const std::vector<Operands> &parts, const View &
                      const uint32_t rows = x.rows(r.symbols);
                      if (rows == 0) return;
                      if (q && rows <= kMatvecRows) return launch_matvec(r, parts, rows, *q);
-                     for (const Operands &o : parts)
-                         launch_floats(r, o, x);
+                     for (const Operands &o : parts) {
+                         if (half && rows > kMatvecRows && fits_mma(r, o))
+                             launch_mma(r, o, rows, *half);
+                         else
+                             launch_floats(r, o, x);
+                     }
                  }});
 }
 
@@ -88,6 +116,8 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
     }
     std::optional<Quantised> q;
     if (all[0].w.type) q = planner.quantised(tensor);
+    std::optional<HalfRows> half;
+    if (all[0].w.type || all[0].w.view.dtype() == RZ_DTYPE_F16) half = planner.half_rows(tensor);
     // Runs of matrices that lie one behind the other, in whatever order the nodes came.
     std::stable_sort(all.begin(), all.end(), [](const Operands &a, const Operands &b) {
         return a.w.fixed.plane[0] < b.w.fixed.plane[0];
@@ -99,7 +129,7 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
         add_step(planner,
                  {all.begin() + static_cast<std::ptrdiff_t>(begin),
                   all.begin() + static_cast<std::ptrdiff_t>(end)},
-                 x, q);
+                 x, q, half);
     }
 }
 

@@ -125,6 +125,32 @@ Quantised Planner::quantised(uint32_t tensor) {
     return out;
 }
 
+std::optional<HalfRows> Planner::half_rows(uint32_t tensor) {
+    const View x = view(tensor);
+    if (!features_.mma || x.max_rows() <= kMatvecRows || x.max_inner() % 32 != 0)
+        return std::nullopt;
+    HalfRows out;
+    out.scales = align_up(uint64_t{x.max_rows()} * x.max_inner() * 2, 16);
+    const std::string what = "half " + std::to_string(tensor);
+    if (const View *shared = find_shared(what);
+        shared && region_.tensors[tensor].role != RZ_ROLE_STATE) {
+        out.memory = *shared;
+        return out;
+    }
+    out.memory = scratch(out.scales + uint64_t{x.max_rows()} * sizeof(float));
+    add({{x, out.memory}, [=](Recorder &r) {
+             const uint32_t count = x.rows(r.symbols);
+             if (count <= kMatvecRows) return;
+             const uint64_t at = r.at(out.memory);
+             const HalfRowsParams p = {r.rows(x),     at,   at + out.scales, x.n1(), x.n2(),
+                                       x.max_inner(), count};
+             r.launch("half_rows", "", p, {r.buffer(x), r.buffer(out.memory)},
+                      {groups_for(count, 1)});
+         }});
+    share(what, out.memory);
+    return out;
+}
+
 bool Planner::only_taken_quantised(uint32_t tensor) const {
     const Tensor &t = region_.tensors[tensor];
     const auto &outputs = region_.outputs;

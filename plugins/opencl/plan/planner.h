@@ -38,6 +38,12 @@ struct Quantised {
 // Up to this many rows of x, matrices in planes take them in 8 bits and are read once.
 constexpr uint32_t kMatvecRows = 8;
 
+// Rows in F16, as kernels/half_rows.cl makes them.
+struct HalfRows {
+    View memory;
+    uint64_t scales = 0; // offset in `memory`
+};
+
 // How to make a tensor in 8 bits from what it is made of.
 struct Maker {
     std::vector<View> touches;
@@ -46,8 +52,8 @@ struct Maker {
 
 class Planner {
   public:
-    Planner(Region &region, const rz_weights *weights, bool fuse)
-        : region_(region), weights_(weights), fuse_(fuse) {}
+    Planner(Region &region, const Features &features, const rz_weights *weights, bool fuse)
+        : region_(region), features_(features), weights_(weights), fuse_(fuse) {}
 
     const Region &region() const { return region_; }
 
@@ -67,6 +73,8 @@ class Planner {
 
     // x in 8 bits for a submission with few rows, made once for all matrices that take it.
     Quantised quantised(uint32_t tensor);
+    // x in F16 for a submission with many rows; none where no such form would take it.
+    std::optional<HalfRows> half_rows(uint32_t tensor);
     // Whether `tensor` is only taken in 8 bits while it has few rows. Its node then registers how to
     // make those (offer), and its own step does nothing for few rows.
     bool only_taken_quantised(uint32_t tensor) const;
@@ -83,6 +91,7 @@ class Planner {
     uint32_t add_storage(uint64_t bytes);
 
     Region &region_;
+    const Features &features_;
     const rz_weights *weights_;
     bool fuse_;
     std::map<std::string, View> shared_;

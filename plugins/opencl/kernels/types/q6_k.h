@@ -7,9 +7,9 @@ enum { kGroups = 8, kUnits = 105 };
 uint centre(uint bytes) { return ((bytes | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }
 uint upper_bits(uint word, uint part) { return ((word >> (2 * part)) & 0x03030303u) << 4; }
 uint4 centre4(uint4 nibbles, uint upper) {
-    return (uint4)(centre(nibbles.x | upper_bits(upper, 0)), centre(nibbles.y | upper_bits(upper, 1)),
-                   centre(nibbles.z | upper_bits(upper, 2)),
-                   centre(nibbles.w | upper_bits(upper, 3)));
+    return (
+        uint4)(centre(nibbles.x | upper_bits(upper, 0)), centre(nibbles.y | upper_bits(upper, 1)),
+               centre(nibbles.z | upper_bits(upper, 2)), centre(nibbles.w | upper_bits(upper, 3)));
 }
 void load_quants(Weights w, const Planes *p, ulong g, uint4 *low, uint4 *high) {
     load_nibbles(w, p->plane[0], g, low, high);
