@@ -105,7 +105,7 @@ void add_engine_options(CLI::App &command, ModelOptions &options) {
                        "with much free memory)");
     command.add_option("--ubatch-size", options.ubatch,
                        "the same (-ub); if both are given, the smaller one counts");
-    const CLI::IsMember types({"f16", "f32", "q8_0"}, CLI::ignore_case);
+    const CLI::IsMember types({"f16", "f32", "q8_0", "q4_0"}, CLI::ignore_case);
     command.add_option("--cache-type-k", options.key_type, "type of cached keys (-ctk)")
         ->check(types)
         ->capture_default_str();
@@ -160,6 +160,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
     engine.key_type = *dtype_from_name(options.key_type);
     engine.value_type = *dtype_from_name(options.value_type);
     engine.check_tensors = options.check_tensors;
+    engine.observer = options.observer;
     Progress progress("loading");
     engine.progress = [&](uint64_t done, uint64_t total) { return progress.show(done, total); };
     RZ_ASSIGN(loaded.engine, Engine::load(std::move(file), engine));

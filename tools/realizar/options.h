@@ -26,6 +26,7 @@ struct ModelOptions : BackendOptions {
     std::optional<uint32_t> batch, ubatch; // rows per step: the smaller one counts
     std::string key_type = "f16", value_type = "f16";
     bool check_tensors = false;
+    std::shared_ptr<StepObserver> observer; // not an option: what a command wants to see
 };
 
 void add_plugin_path_option(CLI::App &command, BackendOptions &options);
