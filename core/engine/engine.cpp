@@ -9,7 +9,6 @@
 namespace realizar {
 namespace {
 
-constexpr uint32_t kPageSize = 64;         // cells; a multiple of what attention kernels tile by
 constexpr uint32_t kDefaultContext = 4096; // when neither user nor model asks for less
 constexpr uint32_t kMaxContext = 1u << 24;
 
@@ -133,6 +132,8 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
     run.require_first = options.require_first;
     run.progress = options.progress;
     run.weights = [&](uint64_t key) -> Result<WeightBytes> {
+        // A file that was cut since it was mapped would end the process where it is read.
+        RZ_TRY(file->verify_unchanged());
         const ModelWeight weight = model->weight(key);
         return WeightBytes{weight.data, weight.dtype};
     };

@@ -40,6 +40,17 @@ struct BatchRow {
     bool logits; // wanted for this row
 };
 
+// A part of what a sequence has in memory: rows of one state, which are positions of the KV cache or,
+// for recurrent states, the only one.
+struct SequencePart {
+    uint64_t key; // of the state, without what its first dimension counts
+    DType dtype;
+    bool recurrent;
+    uint32_t first, count; // rows: positions [first, first + count)
+    uint64_t row_bytes;
+    uint64_t bytes() const { return count * row_bytes; }
+};
+
 class Engine {
   public:
     static Result<std::shared_ptr<Engine>> load(std::shared_ptr<const GgufFile> file,
@@ -68,12 +79,32 @@ class Engine {
     // may be empty then.
     Status run(std::span<const BatchRow> rows, std::span<float> logits);
 
+    // The memory of a sequence in canonical layout, in the order of sequence_parts(), in pieces. The
+    // same model gives the same parts on every device.
+    std::vector<SequencePart> sequence_parts(uint32_t sequence) const;
+    Status read_sequence(uint32_t sequence,
+                         const std::function<Status(std::span<const std::byte>)> &sink) const;
+    // The opposite, for a sequence of `length` positions whose parts were `parts` with their bytes
+    // one after the other in `data`. The sequence must be empty, and is so after an error. Tags:
+    // session_mismatch (other states, or not enough of them), context_full.
+    Status write_sequence(uint32_t sequence, uint32_t length, std::span<const SequencePart> parts,
+                          std::span<const std::byte> data);
+
   private:
+    static constexpr uint32_t kPageSize = 64; // cells; a multiple of what attention kernels tile by
+
     Engine(KvPages pages) : pages_(std::move(pages)) {}
     Status check(std::span<const BatchRow> rows, size_t logits) const;
     Status step(std::span<const BatchRow> rows, std::span<float> logits);
     Status grow(const BatchRow &row);
     void shrink(uint32_t sequence, uint32_t length);
+    SequencePart part_of(TensorId state, uint32_t sequence) const;
+    Status restore(uint32_t sequence, uint32_t length, std::span<const SequencePart> parts,
+                   std::span<const std::byte> data);
+    // Calls each(offset, size) for the bytes of a state that rows [first, first + count) of a part
+    // are, in order.
+    Status each_piece(TensorId state, const SequencePart &part, uint32_t sequence, uint32_t first,
+                      const std::function<Status(uint64_t offset, uint64_t size)> &each) const;
 
     std::shared_ptr<const ModelFile> model_;
     std::shared_ptr<const Tokenizer> tokenizer_;

@@ -74,6 +74,16 @@ Status Session::assign(std::span<const Token> tokens) {
     return append(tokens.subspan(tokens_.size()));
 }
 
+Status Session::restore(std::vector<Token> tokens, std::span<const float> logits,
+                        std::span<const SequencePart> parts, std::span<const std::byte> data) {
+    cut(0);
+    RZ_TRY(engine_->write_sequence(sequence_, static_cast<uint32_t>(tokens.size()), parts, data));
+    tokens_ = std::move(tokens);
+    tokens_.reserve(engine_->context());
+    logits_.assign(logits.begin(), logits.end());
+    return {};
+}
+
 void Session::cut(size_t count) {
     if (count >= tokens_.size()) return;
     tokens_.resize(engine_->cut(sequence_, static_cast<uint32_t>(count)));

@@ -37,6 +37,12 @@ class Session {
     // logits() is empty until the next append.
     void cut(size_t count);
 
+    // Makes the session one of these tokens, whose memory is Engine::write_sequence's parts and data;
+    // logits may be empty. After an error the session is empty.
+    Status restore(std::vector<Token> tokens, std::span<const float> logits,
+                   std::span<const SequencePart> parts, std::span<const std::byte> data);
+    uint32_t sequence() const { return sequence_; } // in the engine
+
     // Makes a running call return Code::cancelled soon. [any thread]
     void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
     void clear_cancel() { cancelled_.store(false, std::memory_order_relaxed); }

@@ -281,6 +281,21 @@ Status Runner::step(size_t variant, std::span<const int64_t> symbols,
     return {};
 }
 
+std::vector<TensorId> Runner::states() const {
+    std::vector<TensorId> ids;
+    for (const auto &[id, buffer] : state_->states)
+        ids.push_back(id);
+    return ids;
+}
+
+Status Runner::read_state(TensorId state, uint64_t offset, std::span<std::byte> bytes) const {
+    return state_->states.at(state).read(offset, bytes);
+}
+
+Status Runner::write_state(TensorId state, uint64_t offset, std::span<const std::byte> bytes) {
+    return state_->states.at(state).write(offset, bytes);
+}
+
 const Graph &Runner::graph(size_t variant) const { return state_->variants.at(variant).graph; }
 const std::vector<PlacedRegion> &Runner::placement() const { return state_->placement; }
 const std::vector<DevicePtr> &Runner::devices() const { return state_->options.devices; }

@@ -52,6 +52,11 @@ class Runner {
     Status step(size_t variant, std::span<const int64_t> symbols,
                 std::span<const StepUpdate> updates, std::span<const StepRead> reads);
 
+    // STATE tensors of the graphs, rising, and their bytes in canonical layout. Between steps only.
+    std::vector<TensorId> states() const;
+    Status read_state(TensorId state, uint64_t offset, std::span<std::byte> bytes) const;
+    Status write_state(TensorId state, uint64_t offset, std::span<const std::byte> bytes);
+
     const Graph &graph(size_t variant) const;
     const std::vector<PlacedRegion> &placement() const;
     const std::vector<DevicePtr> &devices() const;

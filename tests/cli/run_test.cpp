@@ -226,6 +226,26 @@ TEST_F(Run, InterruptEndsAnAnswer) {
     EXPECT_EQ(lines(result.out).back().at("finish_reason"), "cancelled");
 }
 
+TEST_F(Run, SessionsGoOn) {
+    const auto text = [&](std::vector<std::string> more) {
+        more.insert(more.end(), {"--format", "json"});
+        return run_json(greedy(std::move(more)));
+    };
+    const Json whole = text({kPrompt, "-n", "24"});
+    Json first = text({kPrompt, "-n", "10", "--session", file("s")});
+    const Json second = text({"", "-n", "14", "--session", file("s")});
+    for (const Json &token : second.at("tokens"))
+        first.at("tokens").push_back(token);
+    EXPECT_EQ(first.at("tokens"), whole.at("tokens"));
+    // A damaged file, and one of another model, are refused and kept.
+    const std::string bytes = read(file("s"));
+    write("cut", bytes.substr(0, bytes.size() / 2));
+    expect_error(greedy({kPrompt, "--session", file("cut")}), 3, "cut");
+    EXPECT_EQ(read(file("cut")).size(), bytes.size() / 2);
+    expect_error({"run", kPrompt, "-n", "1", "--session", file("s")}, 3, "another");
+    EXPECT_TRUE(read(file("s")) == bytes);
+}
+
 TEST_F(Run, Conversation) {
     ProcessOptions options;
     options.terminal = true;

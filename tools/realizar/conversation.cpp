@@ -1,11 +1,13 @@
 #include "tools/realizar/conversation.h"
 
+#include "core/engine/session_file.h"
 #include "tools/realizar/interrupt.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <random>
 
@@ -36,11 +38,14 @@ void print_timings(const LoadedModel *loaded, const Generation &out) {
     print_note(std::string(load) + text);
 }
 
-// The session of a run, cancelled by Ctrl-C while this lives.
+// The session of a run, cancelled by Ctrl-C while this lives; with --session, what its file holds.
 class WatchedSession {
   public:
-    static Result<WatchedSession> create(const LoadedModel &loaded) {
+    static Result<WatchedSession> create(const LoadedModel &loaded, const RunOptions &options) {
         RZ_ASSIGN(auto session, Session::create(loaded.engine));
+        std::error_code ignored;
+        if (!options.session.empty() && std::filesystem::exists(options.session, ignored))
+            RZ_TRY(restore_session(*session, options.session));
         Interrupt::watch(session.get());
         return WatchedSession(std::move(session));
     }
@@ -55,6 +60,19 @@ class WatchedSession {
     explicit WatchedSession(std::unique_ptr<Session> session) : session_(std::move(session)) {}
     std::unique_ptr<Session> session_;
 };
+
+// Keeps `text`, all that was said, in the file of --session. The last token of an answer has not been
+// evaluated yet.
+Status keep_session(Session &session, const RunOptions &options, std::span<const Token> text) {
+    if (options.session.empty()) return {};
+    session.clear_cancel();
+    const size_t room = session.engine().context();
+    if (text.size() <= room &&
+        std::ranges::equal(session.tokens(),
+                           text.first(std::min(session.tokens().size(), text.size()))))
+        RZ_TRY(session.assign(text));
+    return save_session(session, options.session);
+}
 
 bool print_stream_piece(const GeneratedPiece &piece) {
     Json line = {{"text", piece.text}, {"token", nullptr}};
@@ -92,7 +110,8 @@ LineEnd read_line(std::string &line) {
 class Conversation {
   public:
     Conversation(Session &session, const RunOptions &options)
-        : session_(session), options_(options), terminal_(::isatty(STDIN_FILENO) == 1) {}
+        : session_(session), options_(options), terminal_(::isatty(STDIN_FILENO) == 1),
+          history_(session.tokens().begin(), session.tokens().end()) {}
 
     Status run(const std::optional<std::string> &first);
 
@@ -128,7 +147,7 @@ Status Conversation::turn(const std::string &line) {
     print_text("\n");
     if (options_.verbose) print_timings(nullptr, *out);
     history_.insert(history_.end(), out->tokens.begin(), out->tokens.end());
-    return {};
+    return keep_session(session_, options_, history_);
 }
 
 Status Conversation::run(const std::optional<std::string> &first) {
@@ -167,12 +186,17 @@ uint64_t random_seed() { return std::random_device{}(); }
 Status answer(const LoadedModel &loaded, const RunOptions &options, const std::string &prompt) {
     const bool json = options.format == "json", stream = options.format == "stream";
     const std::string text = options.system.empty() ? prompt : options.system + "\n" + prompt;
-    RZ_ASSIGN(const auto tokens, prompt_tokens(*loaded.engine->tokenizer(), text, !options.no_bos));
-    RZ_ASSIGN(const auto session, WatchedSession::create(loaded));
+    RZ_ASSIGN(const auto session, WatchedSession::create(loaded, options));
+    std::vector<Token> tokens((*session).tokens().begin(), (*session).tokens().end());
+    RZ_ASSIGN(const auto added,
+              prompt_tokens(*loaded.engine->tokenizer(), text, !options.no_bos && tokens.empty()));
+    tokens.insert(tokens.end(), added.begin(), added.end());
     if (options.echo && !json && !stream) print_text(prompt);
     PieceCallback on_piece = [](const GeneratedPiece &) { return !Interrupt::requested(); };
     if (!json) on_piece = stream ? print_stream_piece : print_text_piece;
     RZ_ASSIGN(const Generation out, generate(*session, tokens, options.generate, on_piece));
+    tokens.insert(tokens.end(), out.tokens.begin(), out.tokens.end());
+    RZ_TRY(keep_session(*session, options, tokens));
 
     const char *reason = finish_reason_name(out.finish_reason);
     const Json placement = placement_json(loaded.engine->runner());
@@ -195,7 +219,7 @@ Status answer(const LoadedModel &loaded, const RunOptions &options, const std::s
 
 Status converse(const LoadedModel &loaded, const RunOptions &options,
                 const std::optional<std::string> &first) {
-    RZ_ASSIGN(const auto session, WatchedSession::create(loaded));
+    RZ_ASSIGN(const auto session, WatchedSession::create(loaded, options));
     return Conversation(*session, options).run(first);
 }
 

@@ -18,6 +18,7 @@ struct RunOptions : ModelOptions {
     int64_t seed = -1;
     std::string format = "text", context_policy = "stop";
     std::vector<std::string> logit_bias;
+    std::string session; // file that the text so far is taken from and kept in
 };
 
 uint64_t random_seed();

@@ -19,6 +19,7 @@ Examples:
   realizar run -m model.gguf -p "The sea" -n 100 --temp 0
   realizar run -m model.gguf -f prompt.txt --format json --seed 7
   echo "There was once" | realizar run --stop "." --format stream
+  realizar run --session story.rzs "Once upon a time"; realizar run --session story.rzs " And then"
   realizar run -m model.gguf -ctk q8_0 -ctv q8_0 -c 16384 --verbose)";
 
 struct Prompts {
@@ -55,6 +56,10 @@ void add_answer_options(CLI::App &command, RunOptions &options) {
         ->capture_default_str();
     command.add_option("--keep", options.generate.keep, "first tokens that slide never forgets")
         ->capture_default_str();
+    command
+        .add_option("--session", options.session,
+                    "go on with the text in this file, if it exists, and keep the result there")
+        ->type_name("FILE");
     command.add_option("--format", options.format, "text, json, or stream: a JSON line per token")
         ->check(CLI::IsMember({"text", "json", "stream"}))
         ->capture_default_str();
