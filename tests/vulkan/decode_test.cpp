@@ -215,6 +215,9 @@ TEST(Decode, QueriesKeysAndValuesInOneDispatch) {
                 other[layer.cells].data[0] += 1;
             ASSERT_TRUE(ref_run(graph.view(), symbols, other).ok());
             for (const char *disabled : {"", "qkv", "int_dot"}) {
+                const bool first =
+                    &block == kBlocks; // the switches once: each makes all kernels anew
+                if (*disabled != '\0' && !(first && tokens == 1)) continue;
                 Backend backend(disabled);
                 REQUIRE_VULKAN(backend);
                 Loaded loaded(backend, graph, symbols, leaves);

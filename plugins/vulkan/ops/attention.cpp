@@ -38,8 +38,6 @@ class AttentionStep : public Step {
             .v = r.address(o_.v),
             .table = r.address(o_.table),
             .y = r.address(splits > 1 ? o_.parts : o_.y),
-            .parts = 0,
-            .counters = 0,
             .q_token = o_.q.stride(1),
             .q_head = o_.q.stride(2),
             .sequences = o_.pages.size(2, r.symbols),

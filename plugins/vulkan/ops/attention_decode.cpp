@@ -2,13 +2,14 @@
 
 #include "plugins/vulkan/plan/choose.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace realizar::vulkan {
 
 namespace {
 
-constexpr uint32_t kMostQueries = 4; // heads of a workgroup: their sums are in registers
+constexpr uint32_t kMostQueries = 2; // heads of a workgroup: their sums are in registers
 
 } // namespace
 
@@ -16,8 +17,9 @@ bool runs_attention_decode(const Recorder &r, const AttentionOperands &o) {
     constexpr uint32_t kMostDepth = 256; // 32 threads of 8
     const uint32_t depth = o.k.max_inner();
     return r.features().decode_attention && o.tokens(r.symbols) <= kAttentionSplitTokens &&
-           depth == o.v.max_inner() && depth <= kMostDepth && o.is_wide(r) &&
-           r.address(o.q) % 16 == 0 && o.q.stride(1) % 4 == 0 && o.q.stride(2) % 4 == 0;
+           o.pages.stride(2) == o.pages.max_inner() && depth == o.v.max_inner() &&
+           depth <= kMostDepth && o.is_wide(r) && r.address(o.q) % 16 == 0 &&
+           o.q.stride(1) % 4 == 0 && o.q.stride(2) % 4 == 0;
 }
 
 uint64_t decode_parts() { return kDecodeParts; }
@@ -31,33 +33,31 @@ void record_attention_decode(Recorder &r, const AttentionOperands &o) {
     const Tuning &tuning = r.tuning();
     const uint64_t keys = o.keys(r.symbols);
     const uint32_t splits = choose_decode_splits(tokens, tokens * columns, keys, tuning);
-    const AttentionParams p = {
+    const AttentionDecodeParams p = {
         .q = r.address(o.q),
         .k = r.address(o.k),
         .v = r.address(o.v),
-        .table = r.address(o.table),
         .y = r.address(o.y),
         .parts = r.address(o.parts),
         .counters = r.address(o.counters),
-        .q_token = o.q.stride(1),
-        .q_head = o.q.stride(2),
-        .sequences = o.pages.size(2, r.symbols),
-        .k_cell = o.k.stride(1),
-        .k_head = o.k.stride(2),
-        .v_cell = o.v.stride(1),
-        .v_head = o.v.stride(2),
+        .positions = r.address(o.positions),
+        .sequences = r.address(o.sequences),
+        .pages = r.address(o.pages),
+        .lengths = r.address(o.lengths),
+        .sinks = o.sinks ? r.address(*o.sinks) : 0,
+        .slopes = o.slopes ? r.address(*o.slopes) : 0,
         .tokens = tokens,
-        .heads = heads,
-        .group = group,
-        .dk = depth,
-        .dv = depth,
         .splits = splits,
         .scale = o.attr.scale,
         .softcap = o.attr.softcap,
     };
     r.expect_bytes(keys * tokens * o.k.n2() * depth * 4);
-    r.dispatch("attention_decode", {depth, lanes, queries, tuning.attention_batch}, p,
-               {tokens, columns, splits});
+    r.dispatch("attention_decode",
+               {depth, lanes, queries, tuning.attention_batch, heads, group, o.q.stride(1),
+                o.q.stride(2), o.k.stride(1), o.k.stride(2), o.v.stride(1), o.v.stride(2),
+                o.attr.page_size, o.pages.max_inner(), o.pages.size(2, r.symbols), o.k.max_size(1),
+                std::min(o.attr.window, 0x7fffffffu), o.attr.causal ? 1u : 0u},
+               p, {tokens, columns, splits});
 }
 
 } // namespace realizar::vulkan

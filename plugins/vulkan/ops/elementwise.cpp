@@ -8,7 +8,7 @@ namespace {
 
 class ElementwiseStep : public Step {
   public:
-    // `taken`: half_rows.comp makes it where that runs.
+    // `taken`: quantize.comp or half_rows.comp makes it where that runs.
     ElementwiseStep(uint32_t operation, const View &a, const View *b, const View &y, float scale,
                     float bias, bool taken)
         : operation_(operation), a_(a), y_(y), scale_(scale), bias_(bias), taken_(taken) {
@@ -24,7 +24,9 @@ class ElementwiseStep : public Step {
     void record(Recorder &r) const override {
         const uint32_t inner = a_.inner(r.symbols), rows = a_.rows(r.symbols);
         const uint32_t total = rows * inner;
-        if (taken_ && makes_half_rows(r.features(), y_.max_inner(), rows)) return;
+        const bool elsewhere =
+            makes_bytes(rows) || makes_half_rows(r.features(), y_.max_inner(), rows);
+        if (taken_ && elsewhere) return;
         const ElementwiseParams p = {r.rows(a_),    has_b_ ? r.rows(b_) : Rows{},
                                      r.address(y_), a_.n1(),
                                      a_.n2(),       inner,

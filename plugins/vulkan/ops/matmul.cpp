@@ -11,7 +11,7 @@ namespace realizar::vulkan {
 
 namespace {
 
-// A vector of x in 8 bits: `groups` times 32 bytes, and behind all of them scales and sums.
+// Vectors of x in 8 bits (QuantizeParams), and behind all of them scales and sums.
 struct Quantised {
     View memory;
     uint64_t scales; // offset in `memory`
@@ -19,25 +19,51 @@ struct Quantised {
 
 class QuantizeStep : public Step {
   public:
-    QuantizeStep(const PlaneType *type, const View &x, const Quantised &out)
-        : type_(type), x_(x), out_(out) {
-        reads(x);
+    // `norm`, `glu`: how x is made, if this step makes it; at most one.
+    QuantizeStep(const PlaneType *type, const View &x, const Norm *norm, const Glu *glu,
+                 const Quantised &out)
+        : type_(type), x_(x), source_view_(x), out_(out) {
+        if (norm) {
+            source_view_ = norm->x;
+            other_ = norm->weight;
+            source_ = kNorm;
+            epsilon_ = norm->epsilon;
+        } else if (glu) {
+            source_view_ = glu->a;
+            other_ = glu->b;
+            source_ = kGlu + glu->kind;
+        }
+        reads(source_view_);
+        if (other_) reads(*other_);
         writes(out.memory);
     }
 
     void record(Recorder &r) const override {
-        const uint32_t rows = x_.rows(r.symbols), inner = x_.max_inner();
+        const View &x = source_view_;
+        const uint32_t rows = x.rows(r.symbols), inner = x.max_inner();
         if (runs_single(x_, r.symbols)) return;
         if (choose_matmul(r.features(), type_->dtype, inner, rows) != MatmulForm::matvec) return;
         const uint64_t base = r.address(out_.memory);
-        const QuantizeParams p = {r.rows(x_), base, base + out_.scales, x_.n1(), x_.n2(),
-                                  inner,      rows};
-        r.dispatch("quantize", {}, p, {groups_for(uint64_t{rows} * inner / 32, 64)});
+        Rows other = {};
+        if (other_)
+            other = source_ == kNorm ? Rows{r.address(*other_), 0, 0, 0, 0} : r.rows(*other_);
+        const QuantizeParams p = {r.rows(x), other, base,    base + out_.scales, x.n1(), x.n2(),
+                                  inner,     rows,  epsilon_};
+        const bool wide = wide_rows(p.x) && wide_rows(p.other);
+        r.dispatch("quantize", {source_, wide ? 1u : 0u}, p, {rows});
     }
 
   private:
+    static constexpr uint32_t kNorm = 1, kGlu = 32; // of the shader
+    static bool wide_rows(const Rows &rows) {
+        return rows.base % 16 == 0 && (rows.s0 | rows.s1 | rows.s2) % 4 == 0;
+    }
+
     const PlaneType *type_;
-    View x_;
+    View x_, source_view_;
+    std::optional<View> other_;
+    uint32_t source_ = 0;
+    float epsilon_ = 0;
     Quantised out_;
 };
 
@@ -113,7 +139,8 @@ Quantised quantise(Planner &planner, const PlaneType *type, uint32_t tensor) {
     if (const View *shared = planner.find_shared(what); shared && constant)
         return {*shared, scales};
     const Quantised result = {planner.scratch(scales + rows * x.max_inner() / 4), scales};
-    planner.add(std::make_unique<QuantizeStep>(type, x, result));
+    planner.add(std::make_unique<QuantizeStep>(type, x, planner.find_norm(tensor),
+                                               planner.find_glu(tensor), result));
     planner.share(what, result.memory);
     return result;
 }

@@ -1,6 +1,7 @@
 #include "plugins/vulkan/ops/matmul_coopmat.h"
 
 #include "plugins/vulkan/half_weights.h"
+#include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
 
 namespace realizar::vulkan {
@@ -39,15 +40,12 @@ class HalfRowsStep : public Step {
             other = source_ == kNorm ? Rows{r.address(*other_), 0, 0, 0, 0} : r.rows(*other_);
         const HalfRowsParams p = {r.rows(x_), other, y,    y + out_.scales, x_.n1(),
                                   x_.n2(),    inner, rows, out_.stride,     epsilon_};
-        const bool wide = inner % 4 == 0 && wide_rows(p.x) && wide_rows(p.other);
+        const bool wide = in_fours(p.x, inner) && in_fours(p.other, inner);
         r.dispatch("half_rows", {source_, wide ? 1u : 0u}, p, {groups_for(rows, 1)});
     }
 
   private:
     static constexpr uint32_t kNorm = 1, kGlu = 32; // of the shader
-    static bool wide_rows(const Rows &rows) {
-        return rows.base % 16 == 0 && (rows.s0 | rows.s1 | rows.s2) % 4 == 0;
-    }
 
     View w_, x_;
     std::optional<View> other_;

@@ -2,6 +2,8 @@
 
 #include "plugins/vulkan/ops/op.h"
 
+#include <algorithm>
+
 namespace realizar::vulkan {
 
 namespace {
@@ -11,6 +13,14 @@ namespace {
 uint32_t even_groups(uint32_t steps, uint32_t most) {
     const uint32_t rounds = (steps + most - 1) / most;
     return rounds == 0 ? 0 : (steps + rounds - 1) / rounds;
+}
+
+// Groups of a row that each of 32 threads has in flight: at most 4, the same in every round.
+uint32_t choose_batch(uint32_t groups) {
+    constexpr uint32_t kLanes = 32, kMost = 4;
+    const uint32_t pieces = (groups + kLanes - 1) / kLanes; // of a thread
+    const uint32_t rounds = (pieces + kMost - 1) / kMost;
+    return std::max(1u, (pieces + rounds - 1) / rounds);
 }
 
 // The gate and up halves of a feed-forward block and their GLU, for a single vector.
@@ -71,7 +81,9 @@ void Single::dispatch(Recorder &r, const char *shader, const MatvecSingleParams 
     constexpr uint32_t kTeams = 8; // of a workgroup, each with a pair of rows
     const Tuning &tuning = r.tuning();
     const uint32_t most = tuning.matvec_groups ? tuning.matvec_groups : 2 * r.cores();
-    std::vector<uint32_t> all = {x_.max_inner() / 32, norm_ ? 1u : 0u, tuning.matvec_batch};
+    const uint32_t groups = x_.max_inner() / 32;
+    const uint32_t batch = tuning.matvec_batch ? tuning.matvec_batch : choose_batch(groups);
+    std::vector<uint32_t> all = {groups, norm_ ? 1u : 0u, batch};
     all.insert(all.end(), constants.begin(), constants.end());
     const uint64_t blocks = uint64_t{rows} * (x_.max_inner() / 32) / w_.type->groups;
     r.expect_bytes(blocks * w_.type->block_bytes);
@@ -89,13 +101,16 @@ void Single::dispatch(Recorder &r, const View &y, uint64_t add) const {
     dispatch(r, "matvec_single", p, glu_ ? n : (n + 1) / 2, glu_ ? 2 * n : n, {&glu_, 1});
 }
 
-void Single::dispatch_qkv(Recorder &r, uint64_t y, uint64_t table, uint32_t first, uint32_t n,
+void Single::dispatch_qkv(Recorder &r, const Qkv &operands, uint32_t n,
                           std::span<const uint32_t> constants) const {
     MatvecSingleParams p = params(r);
-    p.y = y;
-    p.table = table;
+    p.y = operands.y;
+    p.add = operands.biases;
+    p.angles = operands.angles;
+    p.cells = operands.cells;
+    p.k = operands.k;
+    p.v = operands.v;
     p.n = n;
-    p.first = first;
     dispatch(r, "matvec_qkv", p, n / 2, n, constants);
 }
 

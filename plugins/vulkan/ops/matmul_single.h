@@ -18,8 +18,11 @@ class Single {
     void add_reads(Step &step) const;
     // y [n] = w x; `add`: an address of n floats, or 0.
     void dispatch(Recorder &r, const View &y, uint64_t add) const;
-    // shaders/matvec_qkv.comp with its last specialisation constants.
-    void dispatch_qkv(Recorder &r, uint64_t y, uint64_t table, uint32_t first, uint32_t n,
+    // shaders/matvec_qkv.comp for n rows: with these operands and specialisation constants.
+    struct Qkv {
+        uint64_t y, biases, angles, cells, k, v;
+    };
+    void dispatch_qkv(Recorder &r, const Qkv &operands, uint32_t n,
                       std::span<const uint32_t> constants) const;
 
   private:

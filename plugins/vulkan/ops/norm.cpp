@@ -23,7 +23,9 @@ class NormStep : public Step {
 
     void record(Recorder &r) const override {
         const uint32_t rows = x_.rows(r.symbols);
-        if (taken_ && makes_half_rows(r.features(), y_.max_inner(), rows)) return;
+        const bool elsewhere =
+            makes_bytes(rows) || makes_half_rows(r.features(), y_.max_inner(), rows);
+        if (taken_ && elsewhere) return;
         const NormParams p = {r.rows(x_),
                               weight_ ? r.address(*weight_) : 0,
                               bias_ ? r.address(*bias_) : 0,
@@ -42,7 +44,7 @@ class NormStep : public Step {
     View x_;
     std::optional<View> weight_, bias_;
     View y_;
-    bool taken_; // half_rows.comp makes it where that runs
+    bool taken_; // quantize.comp or half_rows.comp makes it where that runs
 };
 
 class SoftmaxStep : public Step {

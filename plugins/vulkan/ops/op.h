@@ -35,7 +35,14 @@ struct Rotation {
     View angles;
     uint32_t pairs = 0;
     bool halves = false;
+
+    // Whether rotated_four (shaders/include/rotate.glsl) may take them.
+    bool in_fours() const { return pairs % 4 == 0; }
 };
+// Whether rows can be read four elements at a time.
+inline bool in_fours(const Rows &rows, uint32_t inner) {
+    return inner % 4 == 0 && rows.base % 16 == 0 && (rows.s0 | rows.s1 | rows.s2) % 4 == 0;
+}
 Rotation plan_rotation(Planner &planner, const Node &rope);
 
 // Steps for one node.

@@ -10,13 +10,15 @@ namespace realizar::vulkan {
 
 namespace {
 
-// What the table of the kernel names.
 struct Operands {
     std::optional<View> bias[3];
     std::optional<View> angles;
-    View k, v, cells, y, table;
+    View k, v, cells, y;
+    View table; // of the addresses of the biases
     uint32_t rows_q = 0, rows_k = 0, rows_v = 0;
-    std::vector<uint32_t> constants; // of the kernel, its own ones
+    std::vector<uint32_t> constants; // of the kernel, but for the last one
+
+    bool has_bias() const { return bias[0] || bias[1] || bias[2]; }
 };
 
 class QkvStep : public Step {
@@ -38,26 +40,23 @@ class QkvStep : public Step {
 
     void record(Recorder &r) const override {
         if (!runs_single(x_, r.symbols)) return;
-        single_.dispatch_qkv(r, r.address(o_.y), r.address(o_.table), first_, rows_, o_.constants);
+        const Single::Qkv operands = {r.address(o_.y),
+                                      o_.has_bias() ? r.address(o_.table) : 0,
+                                      o_.angles ? r.address(*o_.angles) : 0,
+                                      r.address(o_.cells),
+                                      r.address(o_.k),
+                                      r.address(o_.v)};
+        std::vector<uint32_t> constants = o_.constants;
+        constants.push_back(first_);
+        single_.dispatch_qkv(r, operands, rows_, constants);
     }
 
     void fill_table(std::span<const Place> places) const override {
-        const auto address = [&](const std::optional<View> &view) {
-            return view ? places[view->storage()].address + view->offset() : 0;
-        };
-        const QkvTable table = {
-            .bias = {address(o_.bias[0]), address(o_.bias[1]), address(o_.bias[2])},
-            .angles = address(o_.angles),
-            .k = address(o_.k),
-            .v = address(o_.v),
-            .cells = address(o_.cells),
-            .k_cell = o_.k.stride(1),
-            .k_head = o_.k.stride(2),
-            .v_cell = o_.v.stride(1),
-            .v_head = o_.v.stride(2),
-            .capacity = o_.k.max_size(1),
-        };
-        std::memcpy(places[o_.table.storage()].host, &table, sizeof(table));
+        uint64_t biases[3] = {};
+        for (size_t i = 0; i < 3; ++i)
+            if (const auto &bias = o_.bias[i])
+                biases[i] = places[bias->storage()].address + bias->offset();
+        std::memcpy(places[o_.table.storage()].host, biases, sizeof(biases));
     }
 
   private:
@@ -101,13 +100,19 @@ Operands operands_of(Planner &planner, const Chain (&chains)[3],
     o.rows_q = rows(chains[0]);
     o.rows_k = rows(chains[1]);
     o.rows_v = rows(chains[2]);
-    o.table = planner.table(sizeof(QkvTable));
+    o.table = planner.table(3 * sizeof(uint64_t));
     o.constants = {o.rows_q,
                    o.rows_k,
                    o.k.max_inner(),
                    o.v.max_inner(),
                    rotation ? rotation->pairs : 0,
-                   rotation && rotation->halves ? 1u : 0u};
+                   rotation && rotation->halves ? 1u : 0u,
+                   o.has_bias() ? 1u : 0u,
+                   o.k.max_size(1),
+                   o.k.stride(1),
+                   o.k.stride(2),
+                   o.v.stride(1),
+                   o.v.stride(2)};
     return o;
 }
 

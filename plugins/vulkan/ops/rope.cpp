@@ -97,7 +97,8 @@ class RopeStep : public Step {
                               rotation_.pairs,
                               rotation_.halves ? 1u : 0u,
                               total};
-        r.dispatch("rope", {}, p, {groups_for(total, 256)});
+        const bool four = in_fours(rows, inner) && rotation_.in_fours() && p.y % 16 == 0;
+        r.dispatch("rope", {four ? 1u : 0u}, p, {groups_for(total / (four ? 4 : 1), 256)});
     }
 
   private:

@@ -61,8 +61,11 @@ class KvWriteStep : public Step {
                                  rotation_ ? rotation_->pairs : 0,
                                  rotation_ && rotation_->halves ? 1u : 0u,
                                  rotation_ ? r.address(rotation_->angles) : 0};
-        const uint32_t piece = cache_.dtype() == RZ_DTYPE_Q8_0 ? 32 : 1;
-        r.dispatch("kv_write", {cache_.dtype(), rotation_ ? 1u : 0u}, p,
+        const bool four = cache_.dtype() == RZ_DTYPE_F16 && in_fours(rows, inner) &&
+                          (!rotation_ || rotation_->in_fours()) && p.cache % 8 == 0 &&
+                          (p.cell_stride | p.head_stride) % 4 == 0;
+        const uint32_t piece = cache_.dtype() == RZ_DTYPE_Q8_0 ? 32 : four ? 4 : 1;
+        r.dispatch("kv_write", {cache_.dtype(), rotation_ ? 1u : 0u, four ? 1u : 0u}, p,
                    {groups_for(uint64_t{tokens} * x_.n2() * inner / piece, 256)});
     }
 

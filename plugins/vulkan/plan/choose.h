@@ -20,6 +20,9 @@ constexpr uint32_t kMatvecRows = 8;
 // dtype and k: of the matrix; rows: of x in this submission.
 MatmulForm choose_matmul(const Features &features, rz_dtype dtype, uint32_t k, uint32_t rows);
 
+// Whether matrices in planes take several rows of x as quantize.comp makes them.
+inline bool makes_bytes(uint32_t rows) { return rows > 1 && rows <= kMatvecRows; }
+
 // Whether matrices in planes take x [rows, k] as half_rows.comp makes it.
 bool makes_half_rows(const Features &features, uint32_t k, uint32_t rows);
 
@@ -30,8 +33,8 @@ uint32_t choose_coopmat_tile(uint32_t n, uint32_t rows);
 struct HalfTile {
     const char *shader;
     uint32_t n, t; // rows of w and of x
-    uint32_t alone,
-        each;        // time of a slice of k: of a workgroup alone on a core, and of each of many
+    // Time of a slice of k: of a workgroup alone on a core, and of each of many.
+    uint32_t alone, each;
     uint32_t unroll; // slices in the body of the loop, at most
 
     // What of a row of `stride` elements the body of the loop takes.

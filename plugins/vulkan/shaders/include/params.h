@@ -76,12 +76,14 @@ struct GetRowsParams {
     uint inner, tokens, rows;
 };
 
-// x -> 8 bits with a scale for each 32: q [rows, inner] and s [rows, inner / 32] of (scale, scale *
-// sum of the group).
+// x -> 8 bits with a scale for each 32: first the lower halves of all groups of all rows in q, then the
+// upper ones; s [rows, inner / 32] of (scale, scale * sum of the group). `other`: the second operand
+// of a GLU, or a base alone: the weight of a norm, 0 for none.
 struct QuantizeParams {
-    Rows x;
+    Rows x, other;
     uint64_t q, s;
     uint n1, n2, inner, rows;
+    float epsilon;
 };
 
 // y [rows, n] = x * w^T (+ add). Vectors of x have been quantised; see QuantizeParams.
@@ -96,19 +98,11 @@ struct MatvecQuantParams {
 // operand.
 struct MatvecSingleParams {
     Planes w;
-    uint64_t x, norm, y, add; // norm, add 0: none
-    uint64_t table;           // matvec_qkv.comp: a QkvTable
-    uint n;                   // of y
+    uint64_t x, norm, y;
+    uint64_t add; // 0: none; matvec_qkv.comp: three addresses of biases or 0
+    uint n;       // rows of w; with GLU half of them
     float epsilon;
-    uint first; // matvec_qkv.comp
-};
-
-// Q, K and V of a token in one dispatch: what does not fit into the push constants, written once
-// when the program is bound. Strides of the caches in elements.
-struct QkvTable {
-    uint64_t bias[3], angles; // bias 0: none; angles as of RopeParams
-    uint64_t k, v, cells;
-    uint k_cell, k_head, v_cell, v_head, capacity;
+    uint64_t angles, cells, k, v; // matvec_qkv.comp: of the token; the caches
 };
 
 // MATMUL with x as floats and w of a plain type, or w in planes (matmul_tile_*).
@@ -151,11 +145,18 @@ struct MatmulHalfParams {
 
 struct AttentionParams {
     uint64_t q, k, v, table, y; // table: an AttentionTable
-    uint64_t parts, counters;   // attention_decode.comp: of the splits, how many have ended
     uint q_token, q_head, sequences;
     uint k_cell, k_head, v_cell, v_head; // in units of the type's alignment
     uint tokens, heads, group, dk, dv;
     uint splits;
+    float scale, softcap;
+};
+
+// attention_decode.comp. The parts of the splits, and how many of them have ended.
+struct AttentionDecodeParams {
+    uint64_t q, k, v, y, parts, counters;
+    uint64_t positions, sequences, pages, lengths, sinks, slopes; // sinks, slopes 0: none
+    uint tokens, splits;
     float scale, softcap;
 };
 

@@ -1,5 +1,6 @@
 // Q4_0: plane 0 nibbles, plane 1 F16 scale per group; elements are scale * (nibble - 8).
 #include "types/nibbles.glsl"
+const bool kOneScale = true;
 struct RawGroup {
     uvec4 nibbles;
     uint d;

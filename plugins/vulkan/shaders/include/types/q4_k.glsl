@@ -1,6 +1,7 @@
 // Q4_K: plane 0 nibbles, plane 1 16 bytes per superblock of 8 groups: d and dmin in F16, then 6-bit
 // scales and minima of the groups in 12 bytes, in the file's packing.
 #include "types/nibbles.glsl"
+const bool kOneScale = true;
 struct RawGroup {
     uvec4 nibbles, head;
 };
@@ -13,15 +14,11 @@ uvec2 load_part(Planes w, uint g, uint part) { return load_nibble_part(w.plane[0
 GroupScale scale_of(RawGroup raw, uint g) {
     const uvec4 head = raw.head;
     const uint j = g & 7, at = 8 * (j & 3);
-    uint scale, minimum;
-    if (j < 4) {
-        scale = (head.y >> at) & 63;
-        minimum = (head.z >> at) & 63;
-    } else {
-        const uint both = head.w >> at;
-        scale = (both & 15) | (((head.y >> (at + 6)) & 3) << 4);
-        minimum = ((both >> 4) & 15) | (((head.z >> (at + 6)) & 3) << 4);
-    }
+    const uvec3 words = head.yzw >> at;
+    const uvec2 low = words.xy & 63, high = (words.xy >> 2) & 48;
+    const bool upper = j >= 4;
+    const uint scale = upper ? (words.z & 15) | high.x : low.x;
+    const uint minimum = upper ? ((words.z >> 4) & 15) | high.y : low.y;
     const vec2 d = unpackHalf2x16(head.x);
     return GroupScale(d.x * float(scale), d.x * float(scale), d.y * float(minimum));
 }

@@ -5,6 +5,7 @@
 // 0..63 in each byte -> -32..31.
 uint centre(uint bytes) { return ((bytes | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }
 uint upper_bits(uint word, uint part) { return ((word >> (2 * part)) & 0x03030303u) << 4; }
+const bool kOneScale = false;
 struct RawGroup {
     uvec4 nibbles;
     uvec2 upper;

@@ -1,4 +1,5 @@
 // Q8_0: plane 0 32 signed bytes per group, plane 1 F16 scale per group.
+const bool kOneScale = true;
 struct RawGroup {
     uvec4 low, high;
     uint d;
