@@ -54,12 +54,10 @@ Status read_rope(const ConfigReader &reader, ModelConfig &config) {
         return reader.bad("rope.scaling.type", "none, linear, yarn or longrope",
                           "'" + printable(type) + "'");
     }
-    RZ_ASSIGN(const float window_base,
-              reader.positive_or("rope.freq_base_swa", config.traits.window_rope_base));
-    if (window_base > 0)
-        config.window_rope.base = window_base;
-    else
-        config.window_rope = rope;
+    const Traits &traits = config.traits;
+    if (!reader.has("rope.freq_base_swa") && !traits.plain_window_rope) config.window_rope = rope;
+    const float base = traits.window_rope_base > 0 ? traits.window_rope_base : rope.base;
+    RZ_ASSIGN(config.window_rope.base, reader.positive_or("rope.freq_base_swa", base));
     return {};
 }
 
@@ -94,16 +92,10 @@ Status read_experts(const ConfigReader &reader, ModelConfig &config) {
     if (experts.count == 0) return {};
     RouteParams &route = experts.route;
     RZ_ASSIGN(route.k, reader.size("expert_used_count", experts.count));
-    RZ_ASSIGN(experts.feed_forward,
-              reader.size_or("expert_feed_forward_length", kMaxWidth, config.feed_forward));
-    if (experts.feed_forward == 0)
-        return reader.bad("expert_feed_forward_length", "a width", "neither it nor another");
+    RZ_ASSIGN(experts.feed_forward, reader.size_or("expert_feed_forward_length", kMaxWidth, 0));
     RZ_ASSIGN(experts.leading_dense, reader.count("leading_dense_block_count", kMaxLayers));
-    RZ_ASSIGN(const uint32_t shared, reader.count("expert_shared_count", kMaxExperts));
-    const auto all_shared = static_cast<uint32_t>(
-        std::min(uint64_t{shared} * experts.feed_forward, uint64_t{kMaxWidth}));
     RZ_ASSIGN(experts.shared_feed_forward,
-              reader.size_or("expert_shared_feed_forward_length", kMaxWidth, all_shared));
+              reader.size_or("expert_shared_feed_forward_length", kMaxWidth, 0));
     RZ_ASSIGN(const uint32_t gating, reader.count("expert_gating_func", 16));
     if (gating > 3)
         return reader.bad("expert_gating_func",

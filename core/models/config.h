@@ -45,10 +45,10 @@ struct Traits {
     bool exact_yarn = false; // the ramp between its ends as they are, not rounded to whole pairs
     uint32_t window_pattern = 1; // with a sliding window, every n-th layer sees everything; 1: none
     uint32_t rope_pattern = 0;   // every n-th layer has no RoPE; 0: all have it
-    bool rope_in_windows = false; // only layers with a sliding window have RoPE
-    float window_rope_base =
-        0; // of layers with a sliding window, without scaling; 0: as the others
-    float attention_softcap = 0; // where the file has no key
+    bool rope_in_windows = false;   // only layers with a sliding window have RoPE
+    bool plain_window_rope = false; // layers with a sliding window have RoPE without scaling
+    float window_rope_base = 0;     // and this base; 0: that of the others
+    float attention_softcap = 0;    // where the file has no key
     float logit_softcap = 0;
     float alibi_max_bias = 0;
     uint32_t narrow_scale_layers = 0; // a model of so many layers scales scores by width / heads
@@ -56,8 +56,8 @@ struct Traits {
 
 struct ExpertConfig {
     uint32_t count = 0;               // expert_count; 0: no layer has experts
-    uint32_t feed_forward = 0;        // of one expert
-    uint32_t shared_feed_forward = 0; // of the one that all tokens take; 0: none
+    uint32_t feed_forward = 0;        // of one expert; 0: as the tensors have it
+    uint32_t shared_feed_forward = 0; // of the one that all tokens take; 0: as the tensors have it
     uint32_t leading_dense = 0;       // layers before the first with experts
     RouteParams route;
 };
@@ -110,9 +110,9 @@ struct ModelConfig {
     LatentConfig latent;
     StateSpaceConfig state_space;
 
-    uint32_t query_size() const { return heads * key_width; }
-    uint32_t key_size() const { return kv_heads * key_width; }
-    uint32_t value_size() const { return kv_heads * value_width; }
+    int64_t query_size() const { return int64_t{heads} * key_width; }
+    int64_t key_size() const { return int64_t{kv_heads} * key_width; }
+    int64_t value_size() const { return int64_t{kv_heads} * value_width; }
     // The widest sliding window; 0 when no layer has one.
     uint32_t widest_window() const;
     bool has_rope(uint32_t layer) const;

@@ -68,7 +68,8 @@ TensorId latent_attention(StepBuilder &step, uint32_t layer, TensorId x) {
     } else {
         const int64_t width = plain + latent.value_width;
         const TensorId kv = g.split_inner(
-            step.linear(layer_name(layer, "attn_kv_b"), compressed, c.heads * width), width);
+            step.linear(layer_name(layer, "attn_kv_b"), compressed, int64_t{c.heads} * width),
+            width);
         mixed = step.cached_attention(layer, {g.concat(q.plain, q.rotated),
                                               g.concat(g.slice_inner(kv, 0, plain), k_rotated),
                                               g.slice_inner(kv, plain, latent.value_width)});

@@ -59,10 +59,10 @@ TensorId StepBuilder::norm_heads(const std::string &name, TensorId x) {
     const int64_t row = graph_.shape(x).inner(), width = config_.key_width;
     const Shape weight = shape_of(name + ".weight");
     if (weight.rank == 1 && weight.dims[0] == row && row != width)
-        return graph_.split_inner(rms_norm(name, x), width);
+        return graph_.split_inner(norm(name, x), width);
     x = graph_.split_inner(x, width);
     if (weight.rank == 0) return x;
-    if (weight.rank == 1) return rms_norm(name, x);
+    if (weight.rank == 1) return norm(name, x);
     x = graph_.layer_norm(x, kNoTensor, kNoTensor, config_.norm_epsilon);
     return graph_.mul(x, table(name + ".weight", row / width, width));
 }

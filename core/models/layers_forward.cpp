@@ -64,24 +64,32 @@ TensorId StepBuilder::experts(uint32_t layer, TensorId x) {
         logits, optional_vector(name("exp_probs_b.bias"), e.count), e.route); // [T, K] each
     const int64_t rows = graph_.shape(x).dims[0];
     const TensorId each = graph_.reshape(x, {rows, 1, config_.width});
-    const TensorId gate = expert_linear(name("ffn_gate_exps"), each, chosen, e.feed_forward);
-    const TensorId up = expert_linear(name("ffn_up_exps"), each, chosen, e.feed_forward);
+    // Some files name the width of an expert, all show it.
+    int64_t size = e.feed_forward;
+    if (size == 0) size = shape_of(name("ffn_up_exps.weight")).dims[1];
+    if (size == 0) size = config_.feed_forward;
+    const TensorId gate = expert_linear(name("ffn_gate_exps"), each, chosen, size);
+    const TensorId up = expert_linear(name("ffn_up_exps"), each, chosen, size);
     const TensorId hidden = activate(graph_, config_.traits, gate, up); // [T, K, F]
     const TensorId out = expert_linear(name("ffn_down_exps"), hidden, chosen, config_.width);
     const TensorId mixed = graph_.weighted_sum(out, weights); // [T, W]
-    return e.shared_feed_forward == 0 ? mixed : graph_.add(mixed, shared_expert(layer, x));
+    const bool shared = e.shared_feed_forward > 0 || has(name("ffn_up_shexp.weight"));
+    return shared ? graph_.add(mixed, shared_expert(layer, x)) : mixed;
 }
 
 // The expert that all tokens take, perhaps with a gate of its own.
 TensorId StepBuilder::shared_expert(uint32_t layer, TensorId x) {
-    const TensorId out = gated(layer, "_shexp", x, config_.experts.shared_feed_forward); // [T, W]
+    int64_t size = config_.experts.shared_feed_forward;
+    if (size == 0) size = shape_of(layer_name(layer, "ffn_up_shexp.weight")).dims[0];
+    const TensorId out = gated(layer, "_shexp", x, size); // [T, W]
     const std::string gate = layer_name(layer, "ffn_gate_inp_shexp");
     if (!has(gate + ".weight")) return out;
-    // The file has the gate's weights as a vector or as a matrix of one row.
+    // The file has the gate's weights as a matrix of one row or as a vector.
+    const int64_t width = config_.width;
     const TensorId weight = shape_of(gate + ".weight").rank == 1
-                                ? vector(gate + ".weight", config_.width)
-                                : matrix(gate + ".weight", 1, config_.width);
-    const TensorId logit = graph_.matmul(graph_.reshape(weight, {1, config_.width}), x); // [T, 1]
+                                ? graph_.reshape(vector(gate + ".weight", width), {1, width})
+                                : matrix(gate + ".weight", 1, width);
+    const TensorId logit = graph_.matmul(weight, x); // [T, 1]
     const int64_t rows = graph_.shape(x).dims[0];
     return graph_.weighted_sum(graph_.reshape(out, {rows, 1, config_.width}),
                                graph_.unary(UnaryKind::sigmoid, logit));
