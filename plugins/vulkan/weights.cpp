@@ -282,7 +282,8 @@ uint64_t rz_weights::half_rows(uint64_t key, const realizar::plugin::Tensor &t) 
     const Weight &w = weights.at(key);
     const PackedMatrix &m = matrices[w.matrix];
     const uint64_t row_bytes = w.row_bytes, offset = static_cast<uint64_t>(t.offset);
-    const bool whole_rows = static_cast<uint64_t>(t.inner()) == m.inner && offset % row_bytes == 0 &&
+    const bool whole_rows = static_cast<uint64_t>(t.inner()) == m.inner &&
+                            offset % row_bytes == 0 &&
                             static_cast<uint64_t>(t.strides[t.rank - 2]) == row_bytes;
     if (!m.half || !whole_rows) return 0;
     const uint64_t row = w.first_block * m.type->groups * 32 / m.inner + offset / row_bytes;

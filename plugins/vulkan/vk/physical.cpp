@@ -243,6 +243,29 @@ bool find_queue(Physical &out) {
     return false;
 }
 
+void enable_matrices([[maybe_unused]] const Features &f, [[maybe_unused]] Chain &chain,
+                     [[maybe_unused]] std::vector<const char *> &extensions) {
+#ifdef VK_KHR_cooperative_matrix
+    if (f.coopmat_khr) {
+        chain.coopmat.cooperativeMatrix = VK_TRUE;
+        chain.add(chain.coopmat);
+        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+#endif
+#ifdef VK_NV_cooperative_matrix2
+    if (f.coopmat_nv) {
+        chain.coopmat_nv.cooperativeMatrixWorkgroupScope = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixFlexibleDimensions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixTensorAddressing = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixReductions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixConversions = VK_TRUE;
+        chain.coopmat_nv.cooperativeMatrixPerElementOperations = VK_TRUE;
+        chain.add(chain.coopmat_nv);
+        extensions.push_back(VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
+    }
+#endif
+}
+
 } // namespace
 
 uint32_t Physical::device_heap() const {
@@ -337,25 +360,7 @@ VkDevice create_logical(const Physical &physical, VolkDeviceTable &table) {
         if (!is_13(physical)) extensions.push_back(kSubgroups);
     }
     if (f.memory_budget) extensions.push_back(kBudget);
-#ifdef VK_KHR_cooperative_matrix
-    if (f.coopmat_khr) {
-        chain.coopmat.cooperativeMatrix = VK_TRUE;
-        chain.add(chain.coopmat);
-        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    }
-#endif
-#ifdef VK_NV_cooperative_matrix2
-    if (f.coopmat_nv) {
-        chain.coopmat_nv.cooperativeMatrixWorkgroupScope = VK_TRUE;
-        chain.coopmat_nv.cooperativeMatrixFlexibleDimensions = VK_TRUE;
-        chain.coopmat_nv.cooperativeMatrixTensorAddressing = VK_TRUE;
-        chain.coopmat_nv.cooperativeMatrixReductions = VK_TRUE;
-        chain.coopmat_nv.cooperativeMatrixConversions = VK_TRUE;
-        chain.coopmat_nv.cooperativeMatrixPerElementOperations = VK_TRUE;
-        chain.add(chain.coopmat_nv);
-        extensions.push_back(VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
-    }
-#endif
+    enable_matrices(f, chain, extensions);
     const float priority = 1.0f;
     VkDeviceQueueCreateInfo queue = {};
     queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
