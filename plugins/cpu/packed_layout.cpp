@@ -33,7 +33,7 @@ uint64_t elements_of(uint32_t quad) {
     return (quad & 0x0f0f0f0fu) | static_cast<uint64_t>(quad >> 4 & 0x0f0f0f0fu) << 32;
 }
 
-// Q4_K and Q5_K in nibbles: 32 bytes hold group 2 p in their low and group 2 p + 1 in their high halves.
+// Q4_K: 32 bytes hold group 2 p in their low and group 2 p + 1 in their high halves.
 void pack_nibbles(const uint8_t *source, uint8_t *lines, unsigned lane) {
     for (unsigned p = 0; p < 4; ++p)
         for (unsigned j = 0; j < 4; ++j) {

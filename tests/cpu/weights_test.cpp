@@ -8,13 +8,13 @@
 namespace realizar::cpu::test {
 namespace {
 
-constexpr int64_t kRows = 10, kColumns = 64;
+constexpr int64_t kFewRows = 10, kColumns = 64; // too few rows to be packed
 constexpr uint64_t kRowBytes = kColumns / 32 * 34;
 constexpr uint64_t kKey = 77;
 
 class Weights : public testing::Test {
   protected:
-    Weights() {
+    explicit Weights(int64_t count = kFewRows) : kRows(count) {
         GraphBuilder b;
         x = b.input("x", DType::F32, {1, kColumns});
         const TensorId w = b.weight("table", DType::Q8_0, {kRows, kColumns}, kKey);
@@ -28,7 +28,7 @@ class Weights : public testing::Test {
         EXPECT_TRUE(built.ok()) << built.error().message;
         graph = std::move(*built);
         Random random(3);
-        const WeightRows source(random, DType::Q8_0, kRows, kColumns);
+        const WeightRows source(random, DType::Q8_0, static_cast<uint64_t>(kRows), kColumns);
         bytes = source.bytes;
         values = source.values;
     }
@@ -55,9 +55,9 @@ class Weights : public testing::Test {
             RZ_OK, backend.err,
             api.program->compile(backend.device, &view, weights, nullptr, &program, &backend.err));
         EXPECT_CODE(RZ_OK, backend.err, api.instance->create(program, &instance, &backend.err));
-        Floats input(kColumns), y(kRows), table(3 * kColumns);
+        Floats input(kColumns), y(static_cast<size_t>(kRows)), table(3 * kColumns);
         input[5] = 127.0f;
-        const int32_t wanted[3] = {4, -1, 10};
+        const int32_t wanted[3] = {4, -1, static_cast<int32_t>(kRows)};
         const rz_update updates[] = {
             {sizeof(rz_update), 0, x, 0, 0, input.size() * 4, input.data()},
             {sizeof(rz_update), 0, ids, 0, 0, sizeof wanted, wanted}};
@@ -79,12 +79,13 @@ class Weights : public testing::Test {
         for (size_t i = 0; i < kColumns; ++i) {
             EXPECT_FLOAT_EQ(table[i], values[4 * kColumns + i]);
             EXPECT_EQ(table[kColumns + i], 0.0f);     // id -1
-            EXPECT_EQ(table[2 * kColumns + i], 0.0f); // id 10
+            EXPECT_EQ(table[2 * kColumns + i], 0.0f); // id kRows
         }
         api.instance->destroy(instance);
         api.program->destroy(program);
     }
 
+    const int64_t kRows;
     Backend backend{2};
     Graph graph;
     TensorId x, ids, logits, rows;
@@ -143,7 +144,7 @@ TEST_F(Weights, WrongLoadsAreRefused) {
 }
 
 TEST_F(Weights, BudgetAndMemoryAreRespected) {
-    rz_weights *w = create(kRows * kRowBytes - 1);
+    rz_weights *w = create(kFewRows * kRowBytes - 1);
     EXPECT_CODE(RZ_OUT_OF_MEMORY, backend.err, load(w, 0, 4, 0));
     backend.api.weights->destroy(w);
     w = create();
@@ -151,9 +152,55 @@ TEST_F(Weights, BudgetAndMemoryAreRespected) {
     EXPECT_CODE(RZ_OUT_OF_MEMORY, backend.err, load(w, 0, 4, 0));
     backend.out_of_memory = false;
     EXPECT_CODE(RZ_OK, backend.err, load(w, 0, 10, 0));
-    EXPECT_GE(backend.counters().memory_used, kRows * kRowBytes);
+    EXPECT_GE(backend.counters().memory_used, kFewRows * kRowBytes);
     backend.api.weights->destroy(w);
     EXPECT_EQ(backend.counters().memory_used, 0u);
+}
+
+class PackedWeights : public Weights {
+  protected:
+    static constexpr int64_t kMany = 44;
+    PackedWeights() : Weights(kMany) {}
+    rz_weights_plan plan() {
+        const rz_graph view = graph.view();
+        rz_weights_plan out{};
+        out.struct_size = sizeof out;
+        EXPECT_CODE(RZ_OK, backend.err,
+                    backend.api.weights->plan(backend.device, &view, &out, &backend.err));
+        return out;
+    }
+};
+
+// In pieces that end within groups of rows, from a source that goes away.
+TEST_F(PackedWeights, ServeBothOperatorsWithoutTheirSource) {
+    if (std::string(available_kernels().back()->isa) == "scalar")
+        GTEST_SKIP() << "this machine has no vectors to pack for";
+    EXPECT_GE(plan().resident, kMany * kRowBytes);
+    EXPECT_EQ(plan().aliased, 0u);
+    rz_weights *w = create();
+    EXPECT_CODE(RZ_OK, backend.err, load(w, 0, 3, 0));
+    EXPECT_CODE(RZ_OK, backend.err, load(w, 3, 20, RZ_LOAD_STABLE));
+    EXPECT_CODE(RZ_OK, backend.err, load(w, 23, 21, RZ_LOAD_STABLE));
+    EXPECT_CODE(RZ_OK, backend.err, backend.api.weights->finish(w, &backend.err));
+    std::fill(bytes.begin(), bytes.end(), std::byte{0xee});
+    check_values(w);
+    backend.api.weights->destroy(w);
+    EXPECT_EQ(backend.counters().memory_used, 0u);
+}
+
+TEST_F(PackedWeights, BudgetAndMemoryAreKnownBeforeLoading) {
+    if (plan().resident == 0) GTEST_SKIP() << "this machine has no vectors to pack for";
+    const rz_graph view = graph.view();
+    rz_weights *w = nullptr;
+    EXPECT_CODE(
+        RZ_OUT_OF_MEMORY, backend.err,
+        backend.api.weights->create(backend.device, &view, plan().resident - 1, &w, &backend.err));
+    backend.out_of_memory = true;
+    EXPECT_CODE(RZ_OUT_OF_MEMORY, backend.err,
+                backend.api.weights->create(backend.device, &view, 0, &w, &backend.err));
+    backend.out_of_memory = false;
+    w = create(plan().resident);
+    backend.api.weights->destroy(w);
 }
 
 } // namespace

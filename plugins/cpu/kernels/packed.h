@@ -90,20 +90,6 @@ struct Packed_Q4_K : MinScales<PackedQ4K> {
     }
 };
 
-struct Packed_Q5_K : MinScales<PackedQ5K> {
-    using Format = PackedQ5K;
-    static constexpr int kTop = 31;
-    template <int PART, int S, int J>
-    static RZ_INLINE void bytes(const uint8_t *block, uint64_t four, I &even, I &odd) {
-        block += PART * kLanes * 4;
-        const I line = iload(block + 256 * four + 64 * (4 * S + J));
-        const I bits = iload(block + Format::kBits + 64 * four + 64 * S);
-        const I mask = iset1(0x10101010);
-        even = and_or(shift<4 - 2 * J>(bits), mask, low_nibbles(line));
-        odd = and_or(shift<3 - 2 * J>(bits), mask, high_nibbles(line));
-    }
-};
-
 // Bytes are 32 too large: sums begin at Q8LongRow::offsets.
 struct Packed_Q6_K {
     using Format = PackedQ6K;

@@ -8,19 +8,15 @@
 
 namespace realizar::cpu {
 
-// Q4_K and Q5_K: 16 rows x 256 elements.
+// Q4_K: 16 rows x 256 elements.
 //   nibbles: line 4 g + j, byte i of a row: element 32 g + 8 j + i low, 32 g + 8 j + 4 + i high
-//   bits (Q5_K): line g, byte i of a row: bit q is the fifth bit of element 32 g + 4 q + i
 //   then for each row a byte, 16 bytes in a row:
 //   scales: [4] low 4 bits of group 2 p, high 4 bits those of group 2 p + 1; mins: [4] alike
 //   scales_high: [2] bits 2 i and 2 i + 1: bits 4 and 5 of group 4 j + i; mins_high: [2] alike
 //   d, dmin: f16
-template <uint64_t kBitLines>
-struct PackedMinFormat {
+struct PackedQ4K {
     static constexpr uint64_t kElements = 256;
-    static constexpr uint64_t kNibbles = 0;
-    static constexpr uint64_t kBits = 2048;
-    static constexpr uint64_t kScales = kBits + 64 * kBitLines;
+    static constexpr uint64_t kScales = 2048;
     static constexpr uint64_t kMins = kScales + 64;
     static constexpr uint64_t kScalesHigh = kMins + 64;
     static constexpr uint64_t kMinsHigh = kScalesHigh + 32;
@@ -28,8 +24,6 @@ struct PackedMinFormat {
     static constexpr uint64_t kDmin = kD + 32;
     static constexpr uint64_t kBytes = kDmin + 32;
 };
-using PackedQ4K = PackedMinFormat<0>;
-using PackedQ5K = PackedMinFormat<8>;
 
 // Q6_K: 16 rows x 256 elements.
 //   nibbles: as above, the low 4 bits
@@ -38,7 +32,6 @@ using PackedQ5K = PackedMinFormat<8>;
 //   d: f16; 32 unused bytes
 struct PackedQ6K {
     static constexpr uint64_t kElements = 256;
-    static constexpr uint64_t kNibbles = 0;
     static constexpr uint64_t kCrumbs = 2048;
     static constexpr uint64_t kScales = 3072;
     static constexpr uint64_t kD = 3328;

@@ -34,7 +34,7 @@ void finish(const float *acc, float max, float sum, const float *sink, float *ou
 }
 
 // From so many queries on, vectors have queries as lanes.
-constexpr int64_t kManyQueries = 12;
+constexpr int64_t kManyQueries = 6;
 
 constexpr int64_t lanes_of(int64_t queries) {
     constexpr auto lanes = static_cast<int64_t>(kQueryLanes);
@@ -202,15 +202,23 @@ class AttentionStep : public Step {
         const auto *pages = views_.pages.row<int32_t>(run, sequence);
         const int64_t cells = std::min(views_.k.steps(run), views_.v.steps(run));
         int64_t n = 0;
-        while (n < kChunk && low + n < high) {
-            const int64_t page = pages[(low + n) / page_size];
-            const int64_t cell = page * page_size + (low + n) % page_size;
-            if (page < 0 || cell >= cells) break;
-            run.kernels->decode[k_type_](views_.k.row<uint8_t>(run, cell, head),
-                                         b.k + n * shape_.dk, static_cast<uint64_t>(shape_.dk));
-            run.kernels->decode[v_type_](views_.v.row<uint8_t>(run, cell, head),
-                                         b.v + n * shape_.dv, static_cast<uint64_t>(shape_.dv));
-            ++n;
+        while (n < kChunk && low + n < high) { // a run of cells of one page at a time
+            const int64_t page = pages[(low + n) / page_size], at = (low + n) % page_size;
+            const int64_t cell = page * page_size + at;
+            const int64_t count =
+                std::min({page_size - at, kChunk - n, high - low - n, cells - cell});
+            if (page < 0 || count <= 0) break;
+            const auto *k = views_.k.row<uint8_t>(run, cell, head);
+            const auto *v = views_.v.row<uint8_t>(run, cell, head);
+            for (const int64_t end_of_run = n + count; n < end_of_run; ++n) {
+                run.kernels->decode[k_type_](k, b.k + n * shape_.dk,
+                                             static_cast<uint64_t>(shape_.dk));
+                run.kernels->decode[v_type_](v, b.v + n * shape_.dv,
+                                             static_cast<uint64_t>(shape_.dv));
+                k += views_.k.step_stride();
+                v += views_.v.step_stride();
+            }
+            if (at + count < page_size) break; // the chunk or the cells end here
         }
         if (n == 0) return (low / page_size + 1) * page_size;
         const auto *positions = views_.positions.row<int32_t>(run, 0);
