@@ -64,12 +64,13 @@ void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
     gpu.write(program.constants, 0, planner.constants_.data(), planner.constants_.size());
 }
 
-// Recording at the hints makes the pipelines of the usual submission now, and counts.
-void warm_up(rz_program &program) {
+// Dispatches of a submission with symbols at their hints, or at `most` if that is less. Recording makes
+// the pipelines.
+uint32_t rehearse(rz_program &program, int64_t most) {
     Gpu &gpu = program.device.gpu;
     std::vector<int64_t> symbols;
     for (const plugin::Symbol &symbol : program.region.symbols)
-        symbols.push_back(symbol.hint);
+        symbols.push_back(std::clamp(std::min(symbol.hint, most), symbol.min, symbol.max));
     program.bucket(symbols);
     const std::vector<Place> places(program.region.tensors.size());
     Commands commands(gpu);
@@ -78,7 +79,17 @@ void warm_up(rz_program &program) {
     for (const auto &step : program.steps)
         recorder.record(*step);
     commands.end();
-    program.dispatches = recorder.dispatches();
+    return recorder.dispatches();
+}
+
+// Makes the pipelines of usual submissions now, and counts. Prompts choose among tiles by their
+// length, and these take a driver long.
+void warm_up(rz_program &program) {
+    Gpu &gpu = program.device.gpu;
+    program.dispatches = rehearse(program, INT64_MAX);
+    if (gpu.features().coopmat_nv)
+        for (const int64_t rows : {64, 512})
+            rehearse(program, rows);
     gpu.pipelines().save();
 }
 
