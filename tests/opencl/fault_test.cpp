@@ -59,6 +59,10 @@ TEST(OpenClFaults, UnknownSettingsAreRefused) {
         const Variable profile("REALIZAR_OPENCL_PROFILE", "yes");
         EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
     }
+    {
+        const Variable tune("REALIZAR_OPENCL_TUNE", "matvec_rows:9");
+        EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
+    }
     const Variable fault("REALIZAR_OPENCL_FAIL", "alloc:0");
     EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
 }

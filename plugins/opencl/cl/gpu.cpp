@@ -36,7 +36,9 @@ Gpu::Gpu(const rz_host &host, const Settings &settings, const Api &api, const Ph
 }
 
 Gpu::~Gpu() {
-    if (settings_.profile) host_.log(host_.self, RZ_LOG_INFO, profile_.report().c_str());
+    if (!settings_.profile) return;
+    for (const std::string &line : profile_.report())
+        host_.log(host_.self, RZ_LOG_INFO, line.c_str());
 }
 
 Memory Gpu::create(uint64_t size, cl_mem_flags flags) {

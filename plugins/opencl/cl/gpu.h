@@ -57,6 +57,7 @@ class Gpu {
     cl_context context() const { return context_.get(); }
     const Physical &physical() const { return physical_; }
     const Features &features() const { return physical_.features; }
+    const Tuning &tuning() const { return settings_.tuning; }
     const rz_host &host() const { return host_; }
     Counters &counters() { return counters_; }
     Programs &programs() { return *programs_; }

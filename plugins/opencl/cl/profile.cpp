@@ -27,20 +27,21 @@ void Profile::collect(const Api &api) {
     noted_.clear();
 }
 
-std::string Profile::report() const {
+std::vector<std::string> Profile::report() const {
     const std::lock_guard lock(mutex_);
-    std::string text = "opencl profile: launches, ms, us each";
+    std::vector<std::string> lines = {"profile: launches, ms, us each"};
     char line[160];
     for (const auto &[name, sum] : sums_) {
-        std::snprintf(line, sizeof(line), "\n  %-24s %9llu %10.2f %9.2f", name.c_str(),
-                      static_cast<unsigned long long>(sum.count),
-                      static_cast<double>(sum.ns) * 1e-6,
-                      static_cast<double>(sum.ns) * 1e-3 / static_cast<double>(sum.count));
-        text += line;
+        const auto ns = static_cast<double>(sum.ns);
+        std::snprintf(line, sizeof(line), "%-24s %9llu %10.2f %9.2f", name.c_str(),
+                      static_cast<unsigned long long>(sum.count), ns * 1e-6,
+                      ns * 1e-3 / static_cast<double>(sum.count));
+        lines.emplace_back(line);
     }
-    std::snprintf(line, sizeof(line), "\n  %-24s %20.2f", "(between kernels)",
+    std::snprintf(line, sizeof(line), "%-24s %20.2f", "(between kernels)",
                   static_cast<double>(gaps_ns_) * 1e-6);
-    return text + line;
+    lines.emplace_back(line);
+    return lines;
 }
 
 } // namespace realizar::opencl

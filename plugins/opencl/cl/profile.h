@@ -16,7 +16,8 @@ class Profile {
     void add(const char *name, Event event);
     // When the device has finished: adds the times of all launches noted since the last call.
     void collect(const Api &api);
-    std::string report() const;
+    // One line for each kernel.
+    std::vector<std::string> report() const;
 
   private:
     struct Sum {

@@ -2,6 +2,7 @@
 
 #include "plugins/opencl/cl/failure.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
@@ -33,6 +34,26 @@ void read_disabled(Settings &out) {
     }
 }
 
+void read_tuning(const std::string &text, Tuning &out) {
+    constexpr unsigned long kMost = 8;
+    std::istringstream words(text);
+    for (std::string word; std::getline(words, word, ',');) {
+        const size_t colon = std::min(word.find(':'), word.size());
+        const std::string name = word.substr(0, colon);
+        const std::string number = word.substr(std::min(colon + 1, word.size()));
+        const unsigned long value = std::strtoul(number.c_str(), nullptr, 10);
+        uint32_t *figure = name == "matvec_rows"    ? &out.matvec_rows
+                           : name == "matvec_batch" ? &out.matvec_batch
+                                                    : nullptr;
+        if (!figure || value == 0 || value > kMost)
+            raise(RZ_INVALID_ARGUMENT,
+                  "REALIZAR_OPENCL_TUNE: expected matvec_rows or matvec_batch, a colon and 1 to "
+                  "%lu, found '%s'",
+                  kMost, word.c_str());
+        *figure = static_cast<uint32_t>(value);
+    }
+}
+
 void read_fail(const std::string &text, Settings &out) {
     if (text.empty() || text == "calls") return; // calls: only by the extension x-realizar.fault/1
     const size_t colon = text.find(':');
@@ -55,6 +76,7 @@ Settings read_settings() {
     Settings settings;
     settings.disabled = environment("REALIZAR_OPENCL_DISABLE");
     read_disabled(settings);
+    read_tuning(environment("REALIZAR_OPENCL_TUNE"), settings.tuning);
     const std::string profile = environment("REALIZAR_OPENCL_PROFILE");
     settings.profile = profile == "1";
     if (!profile.empty() && profile != "0" && profile != "1")

@@ -2,6 +2,7 @@
 //   REALIZAR_OPENCL_DISABLE=a,b   leave out optional features: dot (packed products of bytes), ptx
 //                                 (everything that is written in NVIDIA's assembly), mma (of that
 //                                 the matrix units)
+//   REALIZAR_OPENCL_TUNE=a:N,b:N  other figures for what the kernels of decoding choose: see Tuning
 //   REALIZAR_OPENCL_PROFILE=1     times of all kernels, to the host's log when the device is closed
 //   REALIZAR_OPENCL_FAIL=alloc:N  the N-th allocation of a device (from 1) fails, or submit:N the
 //                                 N-th submission; calls: only what x-realizar.fault/1 asks for
@@ -12,11 +13,18 @@
 
 namespace realizar::opencl {
 
+// Choices that are made by measuring; 0: the default.
+struct Tuning {
+    uint32_t matvec_rows = 0;  // of a team of 32 threads in a mat-vec
+    uint32_t matvec_batch = 0; // groups of 32 weights under way for each thread and row
+};
+
 struct Settings {
     bool dot = true;
     bool ptx = true;
     bool mma = true;
     bool profile = false;
+    Tuning tuning;
     uint64_t fail_allocation = 0; // 0: never
     uint64_t fail_submission = 0;
     std::string disabled; // as given, for rz_device_info.isa

@@ -3,7 +3,14 @@
 // -DTYPE_K=n -DTYPE_V=n: types of the caches. -DWIDE: both F16 in rows of 8 n elements at 16 n bytes.
 #include "common.h"
 
-enum { kChunk = 64, kColumnsOfThread = 4, kColumns = 256 };
+// Sizes of a row, where the program is built for them.
+#ifndef DK
+#define DK p->dk
+#define DV p->dv
+#endif
+
+// kBatch: keys whose values are under way together.
+enum { kBatch = 16, kChunk = 64, kColumnsOfThread = 4, kColumns = 256 };
 #define kNoCell 0xffffffffu
 
 uint unit_of(uint type) { return type == kF32 ? 4u : 2u; }
@@ -27,14 +34,17 @@ float score_of(const AttentionParams *p, global const float *q, global const uch
                int distance) {
     float sum = 0.0f;
 #ifdef WIDE
-    for (uint i = 0; i < p->dk / 8; ++i) {
+#pragma unroll 8
+    for (uint i = 0; i < DK / 8; ++i) {
         const uint4 eight = ((global const uint4 *)k)[i];
-        const float8 keys = vload_half8(0, (const private half *)&eight);
         const float8 query = vload8(i, q);
-        sum += dot(keys.lo, query.lo) + dot(keys.hi, query.hi);
+        sum += dot(half_pair_to_float(eight.x), query.s01) +
+               dot(half_pair_to_float(eight.y), query.s23) +
+               dot(half_pair_to_float(eight.z), query.s45) +
+               dot(half_pair_to_float(eight.w), query.s67);
     }
 #else
-    for (uint i = 0; i < p->dk; ++i)
+    for (uint i = 0; i < DK; ++i)
         sum += q[i] * load_cache(TYPE_K, k, i);
 #endif
     float score = p->scale * sum;
@@ -50,6 +60,34 @@ uint column_of(uint c) {
 #else
     return c * 64 + i;
 #endif
+}
+
+// This thread's columns of the values of kBatch keys, by their weights. A key without a cell reads cell
+// 0 and counts nothing.
+float4 values_of(const AttentionParams *p, global const uchar *values, const local uint *cells,
+                 const local float *weights, uint column) {
+    const uint at = column + column_of(0), more = column + column_of(2);
+    float4 v[kBatch];
+#pragma unroll
+    for (uint b = 0; b < kBatch; ++b) {
+        const ulong cell = cells[b] == kNoCell ? 0 : cells[b];
+        global const uchar *row = values + cell * p->v_cell * unit_of(TYPE_V);
+        v[b] = (float4)(0.0f);
+#ifdef WIDE
+        if (at < DV) v[b].lo = half_pair_to_float(((global const uint *)row)[at / 2]);
+        if (more < DV) v[b].hi = half_pair_to_float(((global const uint *)row)[more / 2]);
+#else
+        if (at < DV) v[b].x = load_cache(TYPE_V, row, at);
+        if (at + 64 < DV) v[b].y = load_cache(TYPE_V, row, at + 64);
+        if (more < DV) v[b].z = load_cache(TYPE_V, row, more);
+        if (more + 64 < DV) v[b].w = load_cache(TYPE_V, row, more + 64);
+#endif
+    }
+    float4 sum = (float4)(0.0f);
+#pragma unroll
+    for (uint b = 0; b < kBatch; ++b)
+        sum += cells[b] == kNoCell ? (float4)(0.0f) : weights[b] * v[b];
+    return sum;
 }
 
 float reduce(local float *shared, bool maximum) {
@@ -119,22 +157,8 @@ attention(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_bytes,
             top = peak;
             acc *= keep;
             const uint count = (uint)min(keys.y - begin, (int)kChunk);
-            for (uint n = 0; n < count; ++n) {
-                if (cells[n] == kNoCell) continue;
-                global const uchar *v = CONST_AT(
-                    uchar, v_bytes, v_base + (ulong)cells[n] * p.v_cell * unit_of(TYPE_V));
-                const float share = scores[n];
-                const uint at = column + column_of(0), more = column + column_of(2);
-#ifdef WIDE
-                if (at < p.dv) acc.lo += share * vload_half2(at / 2, (global const half *)v);
-                if (more < p.dv) acc.hi += share * vload_half2(more / 2, (global const half *)v);
-#else
-                if (at < p.dv) acc.x += share * load_cache(TYPE_V, v, at);
-                if (at + 64 < p.dv) acc.y += share * load_cache(TYPE_V, v, at + 64);
-                if (more < p.dv) acc.z += share * load_cache(TYPE_V, v, more);
-                if (more + 64 < p.dv) acc.w += share * load_cache(TYPE_V, v, more + 64);
-#endif
-            }
+            for (uint n = 0; n < count; n += kBatch)
+                acc += values_of(&p, CONST_AT(uchar, v_bytes, v_base), cells + n, scores + n, column);
             barrier(CLK_LOCAL_MEM_FENCE);
         }
         const uint row = token * p.heads + head;

@@ -23,8 +23,17 @@ ulong row_at(const Rows *rows, uint n1, uint n2, uint r, uint size) {
 
 // F16 needs no extension: it is only loaded and stored.
 float half_to_float(ushort bits) {
+#ifdef USE_PTX
+    float result; // from a register: a private copy could come to lie in memory
+    asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(bits));
+    return result;
+#else
     const ushort copy = bits;
     return vload_half(0, (const private half *)&copy);
+#endif
+}
+float2 half_pair_to_float(uint bits) {
+    return (float2)(half_to_float((ushort)bits), half_to_float((ushort)(bits >> 16)));
 }
 
 // Round to nearest even.

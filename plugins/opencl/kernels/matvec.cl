@@ -1,6 +1,6 @@
 // MATMUL of up to COLUMNS vectors with matrices in planes that lie one behind the other: 32 threads, a
-// team, for ROWS rows of w, each thread with every 32nd group. Groups of integers are exact; their sums
-// are scaled and added in F32.
+// team, for ROWS rows of w, each thread with every 32nd group, BATCH of them under way at a time. Groups
+// of integers are exact; their sums are scaled and added in F32.
 #include "types/type.h"
 #include "dot.h"
 #include "team.h"
@@ -16,22 +16,29 @@ matvec(const MatvecQuantParams p, Weights w, Weights q_bytes, Bytes y0, Bytes y1
         float sums[ROWS][COLUMNS];
         for (uint i = 0; i < ROWS * COLUMNS; ++i)
             sums[i / COLUMNS][i % COLUMNS] = 0.0f;
-        for (uint i = lane; i < p.w.groups; i += 32) {
-            uint4 low[ROWS], high[ROWS];
-            float3 scale[ROWS];
-            for (uint r = 0; r < ROWS; ++r) {
-                const ulong g = (ulong)min(first + team * ROWS + r, p.n - 1) * p.w.stride + i;
-                load_quants(w, &p.w, g, &low[r], &high[r]);
-                scale[r] = load_scale(w, &p.w, g);
+        for (uint begin = lane; begin < p.w.groups; begin += 32 * BATCH) {
+            uint4 low[BATCH][ROWS], high[BATCH][ROWS];
+            float3 scale[BATCH][ROWS];
+            // Places beyond the end are clamped, not skipped: all loads go out together.
+#pragma unroll
+            for (uint j = 0; j < BATCH * ROWS; ++j) {
+                const uint b = j / ROWS, r = j % ROWS, row = first + team * ROWS + r;
+                const ulong g = (ulong)min(row, p.n - 1) * p.w.stride +
+                                min(begin + 32 * b, p.w.groups - 1);
+                load_quants(w, &p.w, g, &low[b][r], &high[b][r]);
+                scale[b][r] = load_scale(w, &p.w, g);
             }
-            for (uint c = 0; c < COLUMNS; ++c) {
-                const uint at = min(c, p.rows - 1) * p.w.groups + i;
+#pragma unroll
+            for (uint j = 0; j < BATCH * COLUMNS; ++j) {
+                const uint b = j / COLUMNS, c = j % COLUMNS, i = begin + 32 * b;
+                const uint at = min(c, p.rows - 1) * p.w.groups + min(i, p.w.groups - 1);
                 const uint4 x_low = q[2 * at], x_high = q[2 * at + 1];
-                const float2 x = s[at];
+                const float2 x = i < p.w.groups ? s[at] : (float2)(0.0f);
+#pragma unroll
                 for (uint r = 0; r < ROWS; ++r)
-                    sums[r][c] += x.x * (scale[r].x * dot16(low[r], x_low) +
-                                         scale[r].y * dot16(high[r], x_high)) -
-                                  scale[r].z * x.y;
+                    sums[r][c] += x.x * (scale[b][r].x * dot16(low[b][r], x_low) +
+                                         scale[b][r].y * dot16(high[b][r], x_high)) -
+                                  scale[b][r].z * x.y;
             }
         }
         for (uint r = 0; r < ROWS; ++r) {

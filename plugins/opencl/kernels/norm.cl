@@ -20,12 +20,19 @@ norm(const NormParams p, Bytes x_bytes, Bytes weight_bytes, Bytes bias_bytes, By
             mean = reduce_sum(shared, sum) / p.inner;
         }
         float squares = 0.0f;
+#ifdef QUANTIZE
+#pragma unroll 4
+        for (uint i = self; i < p.inner / 4; i += 256)
+            squares += dot(vload4(i, x) - mean, vload4(i, x) - mean);
+#else
         for (uint i = self; i < p.inner; i += 256)
             squares += (x[i] - mean) * (x[i] - mean);
+#endif
         const float factor = 1.0f / sqrt(reduce_sum(shared, squares) / p.inner + p.epsilon);
 #ifdef QUANTIZE
         // 8 threads make a group of 32 elements, 4 each.
         const uint total = p.inner / 4;
+#pragma unroll 4
         for (uint first = 0; first < total; first += 256) {
             const uint i = first + self;
             float4 v = (float4)(0.0f);

@@ -87,11 +87,13 @@ void launch(Recorder &r, const Operands &o) {
     constexpr uint32_t kColumns = 256; // of a workgroup
     const uint32_t tokens = o.tokens(r.symbols), heads = o.q.n2(), dv = o.v.max_inner();
     const uint32_t splits = choose_splits(r, o);
-    const std::string types = "-DTYPE_K=" + std::to_string(o.k.dtype()) +
-                              " -DTYPE_V=" + std::to_string(o.v.dtype()) +
-                              (is_wide(r, o) ? " -DWIDE" : "");
+    std::string options =
+        "-DTYPE_K=" + std::to_string(o.k.dtype()) + " -DTYPE_V=" + std::to_string(o.v.dtype());
+    if (is_wide(r, o)) options += " -DWIDE";
+    if (!r.on_cpu()) // loops of known length are worth a program of their own
+        options += " -DDK=" + std::to_string(o.k.max_inner()) + " -DDV=" + std::to_string(dv);
     const cl_mem none = r.buffer(o.q);
-    r.launch("attention", types, params_of(r, o, splits),
+    r.launch("attention", options, params_of(r, o, splits),
              {r.buffer(o.q), r.buffer(o.k), r.buffer(o.v), r.buffer(o.positions),
               r.buffer(o.sequences), r.buffer(o.pages), r.buffer(o.lengths),
               o.sinks ? r.buffer(*o.sinks) : none, o.slopes ? r.buffer(*o.slopes) : none,

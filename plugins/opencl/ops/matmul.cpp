@@ -33,10 +33,13 @@ void launch_matvec(Recorder &r, const std::vector<Operands> &parts, uint32_t row
         y[i] = r.buffer(o.y);
         add[i] = r.buffer(o.add.value_or(o.y));
     }
-    // Two rows share what is read of x, where there are enough of them.
-    const uint32_t rows_of_team = p.n >= 16 * r.units() ? 2 : 1;
+    // One row and one group at a time won on an H200: what counts is how many threads are in flight.
+    const Tuning &tuning = r.tuning();
+    const uint32_t rows_of_team = std::max(tuning.matvec_rows, 1u);
+    const uint32_t batch = rows == 1 ? std::max(tuning.matvec_batch, 1u) : 1;
     r.launch("matvec",
-             parts[0].w.option() + columns_option(rows) + " -DROWS=" + std::to_string(rows_of_team),
+             parts[0].w.option() + columns_option(rows) +
+                 " -DROWS=" + std::to_string(rows_of_team) + " -DBATCH=" + std::to_string(batch),
              p,
              {parts[0].w.buffer(r), r.buffer(q.memory), y[0], y[1], y[2], add[0], add[1], add[2]},
              {groups_for(p.n, kTeams * rows_of_team)});

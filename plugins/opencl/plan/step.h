@@ -42,6 +42,7 @@ class Recorder {
         : symbols(values), gpu_(gpu), places_(places), out_(out) {}
 
     const Features &features() const { return gpu_.features(); }
+    const Tuning &tuning() const { return gpu_.tuning(); }
     // A GPU wants many short threads, a CPU few long ones.
     bool on_cpu() const { return gpu_.physical().kind == RZ_DEVICE_CPU; }
     uint32_t units() const { return gpu_.physical().units; }

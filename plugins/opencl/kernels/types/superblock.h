@@ -3,15 +3,12 @@
 float3 load_header(Weights w, ulong plane, ulong g) {
     const uint4 head = *CONST_AT(uint4, w, plane + (g >> 3) * 16);
     const uint j = g & 7, at = 8 * (j & 3);
-    uint scale, minimum;
-    if (j < 4) {
-        scale = (head.y >> at) & 63;
-        minimum = (head.z >> at) & 63;
-    } else {
-        const uint both = head.w >> at;
-        scale = (both & 15) | (((head.y >> (at + 6)) & 3) << 4);
-        minimum = ((both >> 4) & 15) | (((head.z >> (at + 6)) & 3) << 4);
-    }
+    // The last four groups have their upper two bits in the words of the first four.
+    const bool late = j >= 4;
+    const uint both = head.w >> at;
+    const uint scale = late ? (both & 15) | (((head.y >> (at + 6)) & 3) << 4) : (head.y >> at) & 63;
+    const uint minimum =
+        late ? ((both >> 4) & 15) | (((head.z >> (at + 6)) & 3) << 4) : (head.z >> at) & 63;
     const float d = half_to_float(head.x & 0xffffu) * scale;
     return (float3)(d, d, half_to_float(head.x >> 16) * minimum);
 }
