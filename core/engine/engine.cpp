@@ -85,6 +85,11 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
 
     const uint32_t context =
         options.context ? options.context : std::min(model->config().context, kDefaultContext);
+    if (context > model->most_positions())
+        return make_error(Code::invalid_argument, "bad_option",
+                          "context: expected at most the %u positions that the model has learned, "
+                          "found %u",
+                          model->most_positions(), context);
     // Cells are numbered by I32 inputs.
     const uint64_t cells = (uint64_t{context} + kPageSize) * options.sequences;
     if (cells > std::numeric_limits<int32_t>::max())

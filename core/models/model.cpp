@@ -3,6 +3,7 @@
 #include "core/models/architectures.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace realizar {
 namespace {
@@ -165,6 +166,11 @@ Result<Graph> ModelFile::build(const StepShape &shape) const {
     StepBuilder step(*file_, config_, shape);
     const TensorId logits = architectures()[architecture_].build(step);
     return std::move(step).build(logits);
+}
+
+uint32_t ModelFile::most_positions() const {
+    return file_->find_tensor("position_embd.weight") ? config_.context
+                                                      : std::numeric_limits<uint32_t>::max();
 }
 
 ModelWeight ModelFile::weight(uint64_t key) const {

@@ -87,6 +87,9 @@ class ModelFile {
     // Does a sequence keep a state of fixed size instead of its past? Then it cannot be cut back.
     bool recurrent() const { return config_.traits.recurrent; }
 
+    // Positions that a sequence can have at most: a model with learned ones knows no others.
+    uint32_t most_positions() const;
+
     // The graph of a step. The declared type of a weight is the file's, or F32 for the small tensors
     // whose operators want F32.
     Result<Graph> build(const StepShape &shape) const;

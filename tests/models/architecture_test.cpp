@@ -1,5 +1,7 @@
 // Tiny random models of each architecture against logits and greedy tokens of another implementation.
 #include "core/engine/generate.h"
+#include "core/engine/session_file.h"
+#include "tests/models/tiny_model.h"
 #include "tests/support/engines.h"
 #include "tests/support/shared.h"
 
@@ -166,6 +168,39 @@ INSTANTIATE_TEST_SUITE_P(Models, Architecture,
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });
+
+// A session goes on from its file as it would have gone on without.
+TEST_P(Architecture, SavedAndRestored) {
+    test::TemporaryFolder folder;
+    const auto path = folder.path() / "session";
+    const size_t at = 3 + std::hash<std::string>{}(std::get<0>(GetParam())) % (tokens_.size() - 6);
+    {
+        const auto one = session(DType::F32);
+        ASSERT_TRUE(one);
+        ASSERT_TRUE(one->append(std::span(tokens_).first(at)).ok());
+        const auto saved = save_session(*one, path);
+        ASSERT_TRUE(saved.ok()) << test::message_of(saved.error());
+    }
+    const auto other = session(DType::F32);
+    ASSERT_TRUE(other);
+    const auto restored = restore_session(*other, path);
+    ASSERT_TRUE(restored.ok()) << test::message_of(restored.error());
+    ASSERT_EQ(other->tokens().size(), at);
+    ASSERT_TRUE(other->append(std::span(tokens_).subspan(at)).ok());
+    const std::string last = std::to_string(tokens_.size() - 1);
+    EXPECT_LT(distance(other->logits(), expected_.at("logits").at(last)), 1e-4);
+}
+
+TEST(LearnedPositions, BoundTheContext) {
+    RZ_REQUIRE_SHARED(model, "fixtures/arch/gpt2.gguf");
+    EngineOptions options;
+    options.context = 513;
+    const auto engine = test::load_engine(model, "reference", options);
+    ASSERT_FALSE(engine.ok());
+    EXPECT_EQ(engine.error().tag, "bad_option");
+    options.context = 512;
+    EXPECT_TRUE(test::load_engine(model, "reference", options).ok());
+}
 
 class SlidingWindow : public testing::TestWithParam<std::string> {};
 
