@@ -82,6 +82,22 @@ TEST_P(MatmulKernels, ControlSeesWrongSums) {
     }
 }
 
+// Where the levels of a block lie, without its scales: first byte and number.
+std::pair<uint64_t, uint64_t> payload_of(DType dtype) {
+    const uint64_t bytes = dtype_info(dtype).block_bytes;
+    switch (dtype) {
+    case DType::Q6_K: return {0, 192};
+    case DType::Q3_K: return {0, 96};
+    case DType::Q4_K:
+    case DType::Q5_K: return {16, bytes - 16};
+    case DType::Q4_1:
+    case DType::Q5_1: return {4, bytes - 4};
+    case DType::IQ4_XS: return {8, bytes - 8};
+    case DType::MXFP4: return {1, bytes - 1};
+    default: return {2, bytes - 2};
+    }
+}
+
 // Largest bytes of weights and activations: the sums of integer instructions must not saturate.
 TEST_P(MatmulKernels, ExtremeBytesDoNotSaturate) {
     const uint64_t n = 512;
@@ -92,8 +108,7 @@ TEST_P(MatmulKernels, ExtremeBytesDoNotSaturate) {
             // All payload bytes equal; scales keep their values.
             const realizar::DTypeInfo &info = dtype_info(c.dtype);
             for (uint64_t b = 0; b < 3 * n / info.block_elements; ++b) {
-                const uint64_t payload = c.type == kQ6_K ? 0 : c.type == kQ4_K ? 16 : 2;
-                const uint64_t size = c.type == kQ6_K ? 192 : info.block_bytes - payload;
+                const auto [payload, size] = payload_of(c.dtype);
                 std::memset(w.bytes.data() + b * info.block_bytes + payload, fill, size);
             }
             find_codec(c.dtype)->decode(w.bytes.data(), w.values.data(), 3 * n);

@@ -64,9 +64,14 @@ struct WeightCase {
     const char *name;
 };
 inline const std::vector<WeightCase> kWeightCases = {
-    {kF32, DType::F32, "F32"},    {kF16, DType::F16, "F16"},    {kBF16, DType::BF16, "BF16"},
-    {kQ8_0, DType::Q8_0, "Q8_0"}, {kQ4_0, DType::Q4_0, "Q4_0"}, {kQ4_K, DType::Q4_K, "Q4_K"},
-    {kQ6_K, DType::Q6_K, "Q6_K"},
+    {kF32, DType::F32, "F32"},          {kF16, DType::F16, "F16"},
+    {kBF16, DType::BF16, "BF16"},       {kQ8_0, DType::Q8_0, "Q8_0"},
+    {kQ4_0, DType::Q4_0, "Q4_0"},       {kQ4_K, DType::Q4_K, "Q4_K"},
+    {kQ6_K, DType::Q6_K, "Q6_K"},       {kQ4_1, DType::Q4_1, "Q4_1"},
+    {kQ5_0, DType::Q5_0, "Q5_0"},       {kQ5_1, DType::Q5_1, "Q5_1"},
+    {kQ3_K, DType::Q3_K, "Q3_K"},       {kQ5_K, DType::Q5_K, "Q5_K"},
+    {kIQ4_NL, DType::IQ4_NL, "IQ4_NL"}, {kIQ4_XS, DType::IQ4_XS, "IQ4_XS"},
+    {kMXFP4, DType::MXFP4, "MXFP4"},
 };
 
 // Random rows in a type, and their exact values.

@@ -182,6 +182,14 @@ static uint64_t gemm_scratch(WeightType type, uint64_t k) {
     case kQ4_0: return k / 32 * Panel<Q4_0>::kGroupBytes;
     case kQ4_K: return k / 32 * Panel<Q4_K>::kGroupBytes;
     case kQ6_K: return k / 32 * Panel<Q6_K>::kGroupBytes;
+    case kQ4_1: return k / 32 * Panel<Q4_1>::kGroupBytes;
+    case kQ5_0: return k / 32 * Panel<Q5_0>::kGroupBytes;
+    case kQ5_1: return k / 32 * Panel<Q5_1>::kGroupBytes;
+    case kQ3_K: return k / 32 * Panel<Q3_K>::kGroupBytes;
+    case kQ5_K: return k / 32 * Panel<Q5_K>::kGroupBytes;
+    case kIQ4_NL: return k / 32 * Panel<IQ4_NL>::kGroupBytes;
+    case kIQ4_XS: return k / 32 * Panel<IQ4_XS>::kGroupBytes;
+    case kMXFP4: return k / 32 * Panel<MXFP4>::kGroupBytes;
     default: return k * kPanelRows * sizeof(float);
     }
 }

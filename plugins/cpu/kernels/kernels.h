@@ -20,6 +20,14 @@ enum WeightType : unsigned {
     kQ4_0,
     kQ4_K,
     kQ6_K,
+    kQ4_1,
+    kQ5_0,
+    kQ5_1,
+    kQ3_K,
+    kQ5_K,
+    kIQ4_NL,
+    kIQ4_XS,
+    kMXFP4,
     kWeightTypes,
 };
 

@@ -20,6 +20,8 @@ static inline void count_call() { __atomic_store_n(&call_count, calls() + 1, __A
 
 #include "plugins/cpu/kernels/blocks.h"
 
+#include "plugins/cpu/kernels/blocks_unpacked.h"
+
 #include "plugins/cpu/kernels/convert.h"
 
 #include "plugins/cpu/kernels/dot.h"
@@ -43,22 +45,31 @@ static constexpr Kernels kTable = {
     .isa = RZ_CPU_STRING(RZ_CPU_ISA),
     .calls = calls,
     .panel_rows = kPanelRows,
-    .gemm_tokens = {16, 16, 16, 8, 8, 8, 8},
+    .gemm_tokens = {16, 16, 16, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8},
     .dot = {dot_float<Float32>, dot_float<Float16>, dot_float<BFloat16>, dot_quantized<Q8_0, 4>,
-            dot_quantized<Q4_0, 4>, dot_quantized<Q4_K, 2>, dot_quantized<Q6_K, 2>},
+            dot_quantized<Q4_0, 4>, dot_quantized<Q4_K, 2>, dot_quantized<Q6_K, 2>,
+            dot_quantized<Q4_1, 2>, dot_quantized<Q5_0, 2>, dot_quantized<Q5_1, 2>,
+            dot_quantized<Q3_K, 2>, dot_quantized<Q5_K, 2>, dot_quantized<IQ4_NL, 2>,
+            dot_quantized<IQ4_XS, 2>, dot_quantized<MXFP4, 2>},
     .gemm = {gemm_float<Float32>, gemm_float<Float16>, gemm_float<BFloat16>, gemm_quantized<Q8_0>,
-             gemm_quantized<Q4_0>, gemm_quantized<Q4_K>, gemm_quantized<Q6_K>},
+             gemm_quantized<Q4_0>, gemm_quantized<Q4_K>, gemm_quantized<Q6_K>, gemm_quantized<Q4_1>,
+             gemm_quantized<Q5_0>, gemm_quantized<Q5_1>, gemm_quantized<Q3_K>, gemm_quantized<Q5_K>,
+             gemm_quantized<IQ4_NL>, gemm_quantized<IQ4_XS>, gemm_quantized<MXFP4>},
     .gemm_scratch = gemm_scratch,
 #ifndef RZ_CPU_CANONICAL
     .packed = {nullptr, nullptr, nullptr, packed_short<Packed_Q8_0>, packed_short<Packed_Q4_0>,
-               packed_long<Packed_Q4_K>, packed_long<Packed_Q6_K>},
+               packed_long<Packed_Q4_K>, packed_long<Packed_Q6_K>, nullptr, nullptr, nullptr,
+               nullptr, nullptr, nullptr, nullptr, nullptr},
     .packed_scratch = kPackedScratch,
 #else
     .packed = {},
     .packed_scratch = 0,
 #endif
     .decode = {decode_float<Float32>, decode_float<Float16>, decode_float<BFloat16>,
-               decode_blocks<Q8_0>, decode_blocks<Q4_0>, decode_blocks<Q4_K>, decode_blocks<Q6_K>},
+               decode_blocks<Q8_0>, decode_blocks<Q4_0>, decode_blocks<Q4_K>, decode_blocks<Q6_K>,
+               decode_blocks<Q4_1>, decode_blocks<Q5_0>, decode_blocks<Q5_1>, decode_blocks<Q3_K>,
+               decode_blocks<Q5_K>, decode_blocks<IQ4_NL>, decode_blocks<IQ4_XS>,
+               decode_blocks<MXFP4>},
     .encode_f16 = encode_f16,
     .encode_bf16 = encode_bf16,
     .encode_q8_0 = encode_q8_0,

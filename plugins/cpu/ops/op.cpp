@@ -61,6 +61,14 @@ WeightType weight_type(rz_dtype dtype) {
     case RZ_DTYPE_Q4_0: return kQ4_0;
     case RZ_DTYPE_Q4_K: return kQ4_K;
     case RZ_DTYPE_Q6_K: return kQ6_K;
+    case RZ_DTYPE_Q4_1: return kQ4_1;
+    case RZ_DTYPE_Q5_0: return kQ5_0;
+    case RZ_DTYPE_Q5_1: return kQ5_1;
+    case RZ_DTYPE_Q3_K: return kQ3_K;
+    case RZ_DTYPE_Q5_K: return kQ5_K;
+    case RZ_DTYPE_IQ4_NL: return kIQ4_NL;
+    case RZ_DTYPE_IQ4_XS: return kIQ4_XS;
+    case RZ_DTYPE_MXFP4: return kMXFP4;
     default: return kWeightTypes;
     }
 }
