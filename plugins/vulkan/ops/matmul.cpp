@@ -67,6 +67,13 @@ class QuantizeStep : public Step {
     Quantised out_;
 };
 
+// Groups of 32 elements of each of `rows` vectors that lie in shared memory at a time: 40 bytes each.
+uint32_t choose_chunk(uint32_t groups, uint32_t rows, uint32_t shared_bytes) {
+    constexpr uint32_t kLanes = 32, kOther = 1024, kGroup = 40;
+    const uint32_t most = (shared_bytes - kOther) / (kGroup * rows) / kLanes * kLanes;
+    return std::min(most, static_cast<uint32_t>(align_up(groups, kLanes)));
+}
+
 class MatmulStep : public Step {
   public:
     MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised,
@@ -97,10 +104,11 @@ class MatmulStep : public Step {
             const MatvecQuantParams p = {w_.resolve(r), base,       base + quantised_->scales,
                                          r.address(y_), add,        n,
                                          rows,          add_stride_};
-            constexpr uint32_t kTeams = 8; // of a workgroup, each with some rows
-            const uint32_t team = r.tuning().matvec_rows;
-            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows, team}, p,
-                       {groups_for(n, kTeams * team)});
+            constexpr uint32_t kTeams = 8; // of a workgroup, each with a row
+            r.dispatch(
+                "matvec_" + suffix + (r.features().int_dot ? "_dot" : ""),
+                {rows, choose_chunk(k / 32, rows, r.shared_bytes())}, p,
+                {even_groups((n + kTeams - 1) / kTeams, r.tuning().matvec_several * r.cores())});
             return;
         }
         if (form == MatmulForm::coopmat &&

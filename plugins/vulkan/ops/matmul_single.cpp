@@ -8,16 +8,10 @@ namespace realizar::vulkan {
 
 namespace {
 
-// Workgroups, `most` of them, for `steps` equal pieces of work: all get as many, and few are idle at
-// the end.
-uint32_t even_groups(uint32_t steps, uint32_t most) {
-    const uint32_t rounds = (steps + most - 1) / most;
-    return rounds == 0 ? 0 : (steps + rounds - 1) / rounds;
-}
-
-// Groups of a row that each of 32 threads has in flight: at most 4, the same in every round.
+// Groups of a row that each of 32 threads has in flight: at most 2 (with 4 the longer code costs more
+// than the loads gain), the same in every round.
 uint32_t choose_batch(uint32_t groups) {
-    constexpr uint32_t kLanes = 32, kMost = 4;
+    constexpr uint32_t kLanes = 32, kMost = 2;
     const uint32_t pieces = (groups + kLanes - 1) / kLanes; // of a thread
     const uint32_t rounds = (pieces + kMost - 1) / kMost;
     return std::max(1u, (pieces + rounds - 1) / rounds);
@@ -46,6 +40,11 @@ class GatedStep : public Step {
 };
 
 } // namespace
+
+uint32_t even_groups(uint32_t steps, uint32_t most) {
+    const uint32_t rounds = (steps + most - 1) / most;
+    return rounds == 0 ? 0 : (steps + rounds - 1) / rounds;
+}
 
 bool adjacent(const Matrix &a, const Matrix &b, uint64_t n) {
     if (!a.type || a.type != b.type || a.is_packed || b.is_packed) return false;
@@ -80,7 +79,7 @@ void Single::dispatch(Recorder &r, const char *shader, const MatvecSingleParams 
                       uint32_t rows, std::span<const uint32_t> constants) const {
     constexpr uint32_t kTeams = 8; // of a workgroup, each with a pair of rows
     const Tuning &tuning = r.tuning();
-    const uint32_t most = tuning.matvec_groups ? tuning.matvec_groups : 2 * r.cores();
+    const uint32_t most = tuning.matvec_groups ? tuning.matvec_groups : 3 * r.cores();
     const uint32_t groups = x_.max_inner() / 32;
     const uint32_t batch = tuning.matvec_batch ? tuning.matvec_batch : choose_batch(groups);
     std::vector<uint32_t> all = {groups, norm_ ? 1u : 0u, batch};

@@ -36,6 +36,10 @@ class Single {
     uint32_t glu_;
 };
 
+// Workgroups, `most` of them, for `steps` equal pieces of work: all get as many, and few are idle at
+// the end.
+uint32_t even_groups(uint32_t steps, uint32_t most);
+
 // Whether b's rows come behind the n rows of a in the same planes.
 bool adjacent(const Matrix &a, const Matrix &b, uint64_t n);
 

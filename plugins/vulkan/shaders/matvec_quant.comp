@@ -1,6 +1,7 @@
-// MATMUL of up to 8 quantised vectors with a matrix in planes: 32 threads, a team, take kRows rows, each
-// with every 32nd group. All teams of a core read the same vectors, which its cache keeps. Groups of
-// integers are exact; their sums are scaled and added in F32.
+// MATMUL of up to 8 quantised vectors with a matrix in planes: 32 threads, a team, take a row at a time,
+// each with every 32nd group. The vectors lie in shared memory, kChunk groups of each at a time. Groups
+// of integers are exact; their sums are scaled and added in F32. The loop over the vectors stays a
+// loop: fetching instructions costs more than what it would save.
 #version 460
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -11,11 +12,14 @@
 const uint kThreads = 256, kLanes = 32, kTeams = kThreads / kLanes;
 layout(local_size_x = kThreads) in;
 layout(constant_id = 0) const uint kColumns = 1;
-layout(constant_id = 1) const uint kRows = 2; // of a team
+layout(constant_id = 1) const uint kChunk = 32; // a multiple of kLanes
 layout(push_constant) uniform Push { MatvecQuantParams p; };
 
+const uint kTogether = 4; // loads of a thread under way together
+shared uvec4 x_words[2 * kColumns * kChunk]; // lower halves, then upper ones
+shared vec2 x_scale[kColumns * kChunk];
 shared float exchanged[kThreads];
-float sums[kRows * kColumns];
+float sums[kColumns];
 
 bool teams_are_subgroups() { return gl_SubgroupSize == kLanes && gl_NumSubgroups == kTeams; }
 uint self() {
@@ -34,47 +38,68 @@ float sum_of_team(float share) {
     return sum;
 }
 
-void multiply(uint first, uint lane) {
-    const uint64_t high_bytes = uint64_t(p.rows) * p.w.groups * 16;
-    [[dont_unroll]] for (uint g = lane; g < p.w.groups; g += kLanes) {
-        RawGroup raw[kRows];
-        [[unroll]] for (uint r = 0; r < kRows; ++r)
-            raw[r] = load_raw(p.w, min(first + r, p.n - 1) * p.w.stride + g);
-        [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-            const uint at = c * p.w.groups + g;
-            const uvec4 xl = U32x4(p.q).v[at], xh = U32x4(p.q + high_bytes).v[at];
-            const vec2 s = F32x2(p.s).v[at];
-            [[unroll]] for (uint r = 0; r < kRows; ++r) {
-                uvec4 low, high;
-                quants_of(raw[r], low, high);
-                const GroupScale scale = scale_of(raw[r], lane); // rows begin with superblocks
-                const int dl = dot4(low.x, xl.x) + dot4(low.y, xl.y) + dot4(low.z, xl.z) +
-                               dot4(low.w, xl.w);
-                const int dh = dot4(high.x, xh.x) + dot4(high.y, xh.y) + dot4(high.z, xh.z) +
-                               dot4(high.w, xh.w);
-                const float sum = kOneScale ? scale.low * float(dl + dh)
-                                            : scale.low * float(dl) + scale.high * float(dh);
-                sums[r * kColumns + c] += s.x * sum - scale.minimum * s.y;
-            }
+// Groups from `begin` on of all vectors; beyond the end the scales are zero.
+void load_x(uint begin) {
+    const uint total = kColumns * kChunk, high = p.rows * p.w.groups;
+    barrier();
+    [[dont_unroll]] for (uint first = self(); first < 2 * total; first += kThreads * kTogether) {
+        uvec4 words[kTogether];
+        [[unroll]] for (uint j = 0; j < kTogether; ++j) {
+            const uint i = min(first + j * kThreads, 2 * total - 1), at = i % total;
+            const uint g = min(begin + at % kChunk, p.w.groups - 1);
+            words[j] = U32x4(p.q).v[(i / total) * high + at / kChunk * p.w.groups + g];
+        }
+        [[unroll]] for (uint j = 0; j < kTogether; ++j)
+            if (first + j * kThreads < 2 * total) x_words[first + j * kThreads] = words[j];
+    }
+    [[dont_unroll]] for (uint i = self(); i < total; i += kThreads) {
+        const uint g = begin + i % kChunk;
+        const vec2 scale = F32x2(p.s).v[i / kChunk * p.w.groups + min(g, p.w.groups - 1)];
+        x_scale[i] = g < p.w.groups ? scale : vec2(0.0);
+    }
+    barrier();
+}
+
+void multiply(uint row, uint begin, uint lane) {
+    const uint end = min(kChunk, p.w.groups - begin), start = row * p.w.stride + begin;
+    RawGroup next = load_raw(p.w, start + min(lane, end - 1));
+    [[dont_unroll]] for (uint at = lane; at < end; at += kLanes) {
+        uvec4 low, high;
+        quants_of(next, low, high);
+        const GroupScale scale = scale_of(next, lane); // rows and chunks begin with superblocks
+        next = load_raw(p.w, start + min(at + kLanes, end - 1));
+        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c) {
+            const uint i = c * kChunk + at;
+            const uvec4 xl = x_words[i], xh = x_words[kColumns * kChunk + i];
+            const vec2 s = x_scale[i];
+            const int dl = dot4(low.x, xl.x) + dot4(low.y, xl.y) + dot4(low.z, xl.z) +
+                           dot4(low.w, xl.w);
+            const int dh = dot4(high.x, xh.x) + dot4(high.y, xh.y) + dot4(high.z, xh.z) +
+                           dot4(high.w, xh.w);
+            const float sum = kOneScale ? scale.low * float(dl + dh)
+                                        : scale.low * float(dl) + scale.high * float(dh);
+            sums[c] += s.x * sum - scale.minimum * s.y;
         }
     }
 }
 
 void main() {
-    const uint lane = self() % kLanes, team = self() / kLanes;
-    const uint step = gl_NumWorkGroups.x * kTeams * kRows;
-    uint first = (gl_WorkGroupID.x * kTeams + team) * kRows;
-    for (; first - team * kRows < p.n; first += step) {
-        [[unroll]] for (uint i = 0; i < kRows * kColumns; ++i)
-            sums[i] = 0.0;
-        multiply(first, lane);
-        [[unroll]] for (uint r = 0; r < kRows; ++r)
-            [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-                const uint row = first + r;
-                float value = sum_of_team(sums[r * kColumns + c]);
-                if (lane != (r * kColumns + c) % kLanes || row >= p.n) continue;
-                if (p.add != 0) value += F32(p.add + uint64_t(c) * p.add_stride * 4).v[row];
-                F32(p.y + uint64_t(c) * p.n * 4).v[row] = value;
-            }
+    const uint lane = self() % kLanes, team = self() / kLanes, step = gl_NumWorkGroups.x * kTeams;
+    const bool whole = p.w.groups <= kChunk; // one chunk serves all rows
+    if (whole) load_x(0);
+    [[dont_unroll]] for (uint base = gl_WorkGroupID.x * kTeams; base < p.n; base += step) {
+        const uint row = min(base + team, p.n - 1);
+        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c)
+            sums[c] = 0.0;
+        [[dont_unroll]] for (uint begin = 0; begin < p.w.groups; begin += kChunk) {
+            if (!whole) load_x(begin);
+            multiply(row, begin, lane);
+        }
+        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c) {
+            float value = sum_of_team(sums[c]);
+            if (lane != c || base + team >= p.n) continue;
+            if (p.add != 0) value += F32(p.add + uint64_t(c) * p.add_stride * 4).v[row];
+            F32(p.y + uint64_t(c) * p.n * 4).v[row] = value;
+        }
     }
 }

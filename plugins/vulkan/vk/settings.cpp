@@ -69,7 +69,7 @@ void read_tuning(const std::string &text, Tuning &out) {
         uint32_t *value;
     } figures[] = {
         {"matvec_groups", &out.matvec_groups},     {"matvec_batch", &out.matvec_batch},
-        {"matvec_rows", &out.matvec_rows},         {"attention_groups", &out.attention_groups},
+        {"matvec_several", &out.matvec_several},   {"attention_groups", &out.attention_groups},
         {"attention_batch", &out.attention_batch}, {"half_plain", &out.half_plain}};
     constexpr unsigned long kMost = 65535; // a dimension of a grid
     std::istringstream words(text);
@@ -82,7 +82,7 @@ void read_tuning(const std::string &text, Tuning &out) {
                          [&](const auto &figure) { return word.substr(0, colon) == figure.name; });
         if (found == std::end(figures) || value == 0 || value > kMost)
             raise(RZ_INVALID_ARGUMENT,
-                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_rows, "
+                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_several, "
                   "attention_groups, attention_batch or half_plain, a colon and 1 to "
                   "%lu, found '%s'",
                   kMost, word.c_str());
