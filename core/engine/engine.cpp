@@ -64,6 +64,32 @@ uint32_t window_pages(const ModelConfig &config, const StepShape &shape) {
     return pages < shape.pages ? static_cast<uint32_t>(pages) : 0;
 }
 
+Result<StepShape> step_shape(const ModelFile &model, const EngineOptions &options, uint32_t context,
+                             uint32_t page) {
+    if (context > model.most_positions())
+        return make_error(Code::invalid_argument, "bad_option",
+                          "context: expected at most the %u positions that the model has learned, "
+                          "found %u",
+                          model.most_positions(), context);
+    // Cells are numbered by I32 inputs.
+    const uint64_t cells = (uint64_t{context} + page) * options.sequences;
+    if (cells > std::numeric_limits<int32_t>::max())
+        return make_error(Code::invalid_argument, "bad_option",
+                          "context x sequences: expected less than 2^31 positions, found %u x %u",
+                          context, options.sequences);
+    StepShape shape;
+    shape.max_tokens = options.batch;
+    shape.max_logits = std::max(options.logit_rows, std::min(options.sequences, options.batch));
+    shape.sequences = options.sequences;
+    shape.page_size = page;
+    shape.pages = (context + page - 1) / page;
+    shape.cells = shape.pages * page * options.sequences;
+    shape.key_type = options.key_type;
+    shape.value_type = options.value_type;
+    shape.window_cells = window_pages(model.config(), shape) * page * options.sequences;
+    return shape;
+}
+
 template <class T>
 std::span<const std::byte> bytes_of(const T &values) {
     return std::as_bytes(std::span(values));
@@ -85,29 +111,8 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
 
     const uint32_t context =
         options.context ? options.context : std::min(model->config().context, kDefaultContext);
-    if (context > model->most_positions())
-        return make_error(Code::invalid_argument, "bad_option",
-                          "context: expected at most the %u positions that the model has learned, "
-                          "found %u",
-                          model->most_positions(), context);
-    // Cells are numbered by I32 inputs.
-    const uint64_t cells = (uint64_t{context} + kPageSize) * options.sequences;
-    if (cells > std::numeric_limits<int32_t>::max())
-        return make_error(Code::invalid_argument, "bad_option",
-                          "context x sequences: expected less than 2^31 positions, found %u x %u",
-                          context, options.sequences);
-    StepShape shape;
-    shape.max_tokens = options.batch;
-    shape.max_logits = std::max(options.logit_rows, std::min(options.sequences, options.batch));
-    shape.sequences = options.sequences;
-    shape.page_size = kPageSize;
-    shape.pages = (context + kPageSize - 1) / kPageSize;
-    shape.cells = shape.pages * kPageSize * options.sequences;
-    shape.key_type = options.key_type;
-    shape.value_type = options.value_type;
-
-    const uint32_t in_window = window_pages(model->config(), shape);
-    shape.window_cells = in_window * kPageSize * options.sequences;
+    RZ_ASSIGN(const StepShape shape, step_shape(*model, options, context, kPageSize));
+    const uint32_t in_window = shape.window_cells / (kPageSize * options.sequences);
 
     std::shared_ptr<Engine> engine(new Engine(
         KvPages(options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
