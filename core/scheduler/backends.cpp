@@ -1,6 +1,7 @@
 #include "core/scheduler/backends.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace realizar {
 namespace {
@@ -8,6 +9,8 @@ namespace {
 constexpr const char *kAuto = "auto";
 constexpr const char *kReference = "reference";
 constexpr uint32_t kCpuRank = 3, kReferenceRank = 5;
+// Of two plugins for one kind of device this one comes second: Vulkan's kernels are ahead of its.
+constexpr const char *kSecond = "opencl";
 
 uint32_t rank_of(const std::string &plugin, uint32_t kind) {
     if (plugin == kReference) return kReferenceRank;
@@ -54,7 +57,9 @@ std::vector<Backends::Candidate> Backends::candidates(const std::string &backend
             list.push_back(
                 {record.id, i, rank_of(record.id, record.devices[i].kind), record.devices[i].id});
     }
-    std::ranges::stable_sort(list, {}, &Candidate::rank);
+    std::ranges::stable_sort(list, {}, [](const Candidate &candidate) {
+        return std::pair(candidate.rank, candidate.plugin == kSecond);
+    });
     return list;
 }
 

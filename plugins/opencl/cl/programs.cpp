@@ -60,10 +60,11 @@ std::string expand_source(std::string_view name) {
 }
 
 Programs::Programs(Gpu &gpu) : gpu_(gpu) {
+    common_options_ = " -w"; // some drivers print their warnings
     if (gpu.features().ptx)
-        common_options_ = " -DUSE_PTX";
+        common_options_ += " -DUSE_PTX";
     else if (gpu.features().dot)
-        common_options_ = " -DUSE_DOT -cl-std=CL3.0";
+        common_options_ += " -DUSE_DOT -cl-std=CL3.0";
 }
 
 Kernel Programs::kernel(const std::string &name, const std::string &options) {
