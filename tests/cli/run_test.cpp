@@ -228,8 +228,8 @@ TEST_F(Run, InterruptEndsAnAnswer) {
 
 TEST_F(Run, SessionsGoOn) {
     const auto text = [&](std::vector<std::string> more) {
-        more.insert(more.end(), {"--format", "json"});
-        return run_json(greedy(std::move(more)));
+        more.insert(more.begin(), {"run", "-m", draft(), "--temp", "0", "--format", "json"});
+        return run_json(more);
     };
     const Json whole = text({kPrompt, "-n", "24"});
     Json first = text({kPrompt, "-n", "10", "--session", file("s")});
