@@ -18,9 +18,9 @@ namespace realizar::vulkan {
 
 // Choices that are made by measuring; the defaults suit the largest GPUs.
 struct Tuning {
-    uint32_t matvec_groups = 0; // workgroups of a mat-vec, at most; 0: three for each core
-    uint32_t matvec_batch = 0;  // groups of 32 weights in flight for a thread and row; 0: by size
-    uint32_t matvec_several = 4;     // workgroups for each core, for 2 to 8 vectors
+    uint32_t matvec_groups = 0;  // workgroups of a mat-vec, at most; 0: three for each core
+    uint32_t matvec_batch = 0;   // groups of 32 weights in flight for a thread and row; 0: by size
+    uint32_t matvec_several = 4; // workgroups for each core, for 2 to 8 vectors
     uint32_t attention_groups = 528; // workgroups of attention over cached keys, about
     uint32_t attention_batch = 4;    // keys in flight for each team of threads
     uint32_t half_plain = 0;         // above 0: matmul_half_plain.comp, for tests
