@@ -124,5 +124,30 @@ TEST(OpenClRegion, AttentionInPartsMatchesTheReference) {
     EXPECT_GT(distance(loaded.floats(y), leaves[y]), 1e-3) << "the comparison sees nothing";
 }
 
+// Rows side by side, the second operand one for all heads; then bounds.
+TEST(OpenClRegion, ConcatRepeatsAndClampBounds) {
+    GraphBuilder b;
+    const int64_t t = b.symbol(1, 9, 1);
+    const TensorId many = b.input("many", DType::F32, {t, 3, 5});
+    const TensorId one = b.input("one", DType::F32, {t, 1, 7});
+    b.output(b.clamp(b.concat(many, one), -0.4f, 0.3f), "y");
+    auto built = std::move(b).build();
+    ASSERT_TRUE(built.ok()) << built.error().message;
+    const Graph graph = std::move(built).value();
+    const std::vector<int64_t> symbols = {4};
+    const auto leaves = random_leaves(graph, symbols, 11);
+    auto expected = leaves, other = random_leaves(graph, symbols, 12);
+    ASSERT_TRUE(ref_run(graph.view(), symbols, expected).ok());
+    ASSERT_TRUE(ref_run(graph.view(), symbols, other).ok());
+    Backend backend;
+    RZ_REQUIRE_OPENED(backend);
+    Loaded loaded(backend, graph, symbols, leaves);
+    ASSERT_EQ(loaded.code, RZ_OK) << backend.err.message;
+    EXPECT_CODE(RZ_OK, backend.err, loaded.run());
+    const TensorId y = graph.outputs()[0];
+    EXPECT_LE(distance(loaded.floats(y), expected[y]), 1e-6);
+    EXPECT_GT(distance(loaded.floats(y), other[y]), 0.1);
+}
+
 } // namespace
 } // namespace realizar::test
