@@ -82,7 +82,7 @@ TEST(AttentionDecode, MatchesTheReference) {
         const TensorId y = graph.outputs()[0];
         for (const char *disabled : {"", "decode_attention"}) {
             Backend backend(disabled);
-            REQUIRE_VULKAN(backend);
+            RZ_REQUIRE_OPENED(backend);
             Loaded loaded(backend, graph, symbols, leaves);
             ASSERT_EQ(loaded.code, RZ_OK) << backend.err.message;
             for (int run = 0; run < 2; ++run) { // the second one meets what the first one left

@@ -76,7 +76,7 @@ TEST(Decode, FeedForwardMatchesTheReference) {
         for (const int64_t tokens : {1, 3, 11}) {
             SCOPED_TRACE(tokens);
             Backend backend;
-            REQUIRE_VULKAN(backend);
+            RZ_REQUIRE_OPENED(backend);
             const std::vector<int64_t> symbols = {tokens};
             const auto leaves = random_leaves(graph, symbols, 7);
             auto expected = leaves, other = random_leaves(graph, symbols, 8);
@@ -105,7 +105,7 @@ TEST(Decode, KeysAreRotatedIntoTheCache) {
             const Graph &graph = layer.graph;
             const TensorId y = graph.outputs()[0];
             Backend backend;
-            REQUIRE_VULKAN(backend);
+            RZ_REQUIRE_OPENED(backend);
             const std::vector<int64_t> symbols = {2};
             auto leaves = random_leaves(graph, symbols, 9);
             leaves[layer.in.positions].data = {19, 20};
@@ -219,7 +219,7 @@ TEST(Decode, QueriesKeysAndValuesInOneDispatch) {
                     &block == kBlocks; // the switches once: each makes all kernels anew
                 if (*disabled != '\0' && !(first && tokens == 1)) continue;
                 Backend backend(disabled);
-                REQUIRE_VULKAN(backend);
+                RZ_REQUIRE_OPENED(backend);
                 Loaded loaded(backend, graph, symbols, leaves);
                 ASSERT_EQ(loaded.code, RZ_OK) << backend.err.message;
                 EXPECT_CODE(RZ_OK, backend.err, loaded.run());

@@ -51,7 +51,7 @@ TEST(Faults, NoDriverIsUnavailable) {
             Host host;
             Error err;
             rz_driver *driver = nullptr;
-            const rz_code code = plugin().driver->create(&host.table, &driver, &err);
+            const rz_code code = linked_plugin().driver->create(&host.table, &driver, &err);
             std::fprintf(stderr, "%s", err.message);
             _exit(code);
         },
@@ -62,7 +62,7 @@ TEST(Faults, UnknownSettingsAreRefused) {
     Host host;
     Error err;
     rz_driver *driver = nullptr;
-    const auto create = [&] { return plugin().driver->create(&host.table, &driver, &err); };
+    const auto create = [&] { return linked_plugin().driver->create(&host.table, &driver, &err); };
     {
         const Variable disable("REALIZAR_VULKAN_DISABLE", "int_dot,fp17");
         EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());

@@ -24,7 +24,7 @@ class Configurations : public testing::TestWithParam<const char *> {};
 
 TEST_P(Configurations, MatchTheReference) {
     Backend backend(GetParam());
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     for (uint32_t seed = 0; seed < 6; ++seed) {
         const RandomGraph random = make_random_graph(seed, 14);
         const auto expected = reference(random);
@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(All, Configurations, testing::ValuesIn(kConfigurations)
 
 TEST(Graphs, ControlSeesAnotherLeaf) {
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     RandomGraph random = make_random_graph(1, 14);
     const auto expected = reference(random);
     for (RefValue &leaf : random.leaves)

@@ -28,7 +28,7 @@ Graph make_block(DType type) {
 TEST(Plan, FusesNormAndMatmulWithTheirNeighbours) {
     const Graph graph = make_block(DType::F32);
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     const std::vector<int64_t> symbols = {3};
     const auto leaves = random_leaves(graph, symbols, 1);
     Loaded plain(backend, graph, symbols, leaves, RZ_COMPILE_NO_FUSE);
@@ -46,7 +46,7 @@ TEST(Plan, WarmStepsTakeNothingNew) {
     const Graph graph = make_block(DType::Q8_0);
     for (const char *disabled : {"", "host_memory"}) {
         Backend backend(disabled);
-        REQUIRE_VULKAN(backend);
+        RZ_REQUIRE_OPENED(backend);
         const std::vector<int64_t> symbols = {1};
         Loaded loaded(backend, graph, symbols, random_leaves(graph, symbols, 2));
         ASSERT_EQ(loaded.code, RZ_OK) << backend.err.message;
@@ -99,7 +99,7 @@ TEST(Plan, AttentionInPartsMatchesTheReference) {
     ASSERT_TRUE(ref_run(graph.view(), symbols, expected).ok());
 
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     Loaded loaded(backend, graph, symbols, leaves);
     ASSERT_EQ(loaded.code, RZ_OK) << backend.err.message;
     EXPECT_EQ(loaded.info().dispatches, 2u) << "the keys were not cut into parts";

@@ -64,7 +64,7 @@ class Prompt : public testing::TestWithParam<const char *> {};
 TEST_P(Prompt, FeedForwardMatchesTheReference) {
     const Variable tune("REALIZAR_VULKAN_TUNE", "half_plain:1");
     Backend backend(GetParam());
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     uint32_t seed = 0;
     for (const DType type : {DType::Q4_0, DType::Q8_0, DType::Q4_K, DType::Q6_K}) {
         const bool super = type == DType::Q4_K || type == DType::Q6_K;
@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(All, Prompt, testing::Values("", "half_weights"),
 TEST(PromptForms, FewRowsStillTakeTheirOwn) {
     const Variable tune("REALIZAR_VULKAN_TUNE", "half_plain:1");
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     for (const int64_t rows : {1, 3, 8}) // with activations in 8 bits
         EXPECT_LE(
             run_block(backend, make_feed_forward(DType::Q8_0, 128, 192, true), rows, 5).distance,
@@ -96,7 +96,7 @@ TEST(PromptForms, FewRowsStillTakeTheirOwn) {
 TEST(PromptForms, RandomGraphsMatchTheReference) {
     const Variable tune("REALIZAR_VULKAN_TUNE", "half_plain:1");
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     for (uint32_t seed = 20; seed < 30; ++seed) {
         const auto random = realizar::test::make_random_graph(seed, 14);
         auto expected = random.leaves;
@@ -113,7 +113,7 @@ TEST(PromptForms, RandomGraphsMatchTheReference) {
 TEST(PromptForms, ControlSeesAnotherWeight) {
     const Variable tune("REALIZAR_VULKAN_TUNE", "half_plain:1");
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     const Graph graph = make_feed_forward(DType::Q8_0, 64, 96, true);
     const std::vector<int64_t> symbols = {20};
     auto leaves = random_leaves(graph, symbols, 3);

@@ -8,7 +8,7 @@ namespace {
 
 TEST(Validation, ReportsMisuse) {
     Backend backend;
-    REQUIRE_VULKAN(backend);
+    RZ_REQUIRE_OPENED(backend);
     backend.host.expect_errors = true;
     Gpu &gpu = backend.device->gpu;
     const Memory memory = gpu.memory().allocate(Heap::device, 64);
