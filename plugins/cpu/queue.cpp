@@ -1,5 +1,7 @@
 #include "plugins/cpu/queue.h"
 
+#include "plugins/common/submit.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -7,112 +9,31 @@ namespace realizar::cpu {
 
 namespace {
 
-unsigned long long wide(uint64_t n) { return n; }
-
-rz_code check_symbols(const Region &region, const rz_submit &s, rz_error *err) {
-    if (s.symbol_count != region.symbols.size() || (s.symbol_count && !s.symbols))
-        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: expected %zu symbols, found %u",
-                    region.symbols.size(), s.symbol_count);
-    for (uint32_t i = 0; i < s.symbol_count; ++i) {
-        const Symbol &symbol = region.symbols[i];
-        if (s.symbols[i] < symbol.min || s.symbols[i] > symbol.max)
-            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
-                        "submit: symbol %u: expected %lld..%lld, found %lld", i,
-                        static_cast<long long>(symbol.min), static_cast<long long>(symbol.max),
-                        static_cast<long long>(s.symbols[i]));
-    }
-    return RZ_OK;
-}
-
-// A range of a tensor at this submission's sizes.
-rz_code check_piece(const rz_program &program, const int64_t *symbols, const Work::Piece &p,
-                    const char *what, rz_error *err) {
-    const Region &region = program.region;
-    const bool read = p.to != nullptr;
-    bool known = p.tensor < program.tensor_count && !region.tensors[p.tensor].is_view(p.tensor);
-    if (known && read)
-        known = std::find(region.outputs.begin(), region.outputs.end(), p.tensor) !=
-                region.outputs.end();
-    else if (known)
-        known = region.tensors[p.tensor].role == RZ_ROLE_INPUT;
-    if (!known)
-        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: tensor %u cannot be %s", p.tensor,
-                    what);
-    const Tensor &t = region.tensors[p.tensor];
-    const auto size = static_cast<uint64_t>(t.extent(t.dim0(symbols)));
-    if (p.offset > size || p.size > size - p.offset)
-        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
-                    "submit: %s has %llu bytes, %llu at %llu cannot be %s", t.name.c_str(),
-                    wide(size), wide(p.size), wide(p.offset), what);
-    return RZ_OK;
-}
-
-template <class T, class Pointer>
-rz_code read_pieces(const rz_program &program, const rz_submit &s, const T *array, uint32_t count,
-                    uint32_t stride, Pointer pointer, const char *what,
-                    std::vector<Work::Piece> &out, rz_error *err) {
-    out.clear();
-    if (count && (!array || stride < sizeof(T)))
-        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: the array of what is %s is wrong",
-                    what);
-    for (uint32_t i = 0; i < count; ++i) {
-        const T &in = element(array, stride, i);
-        rz_code code = check_struct(&in, sizeof(T), 0, "rz_update or rz_read", err);
-        if (code != RZ_OK) return code;
-        Work::Piece piece = {in.tensor, in.offset, in.size, nullptr, nullptr};
-        pointer(in, piece);
-        if (in.size && !in.data)
-            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: data of tensor %u is NULL",
-                        in.tensor);
-        code = check_piece(program, s.symbols, piece, what, err);
-        if (code != RZ_OK) return code;
-        if (in.size) out.push_back(piece);
-    }
-    return RZ_OK;
-}
-
-rz_code read_points(const rz_point *points, uint32_t count, bool must_rise,
-                    std::vector<rz_point> &out, rz_error *err) {
-    if (count && !points)
-        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: an array of points is NULL");
-    out.assign(points, points + count);
-    for (const rz_point &p : out) {
-        if (!p.timeline)
-            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: a timeline is NULL");
-        if (must_rise && p.value <= p.timeline->value())
-            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
-                        "submit: expected a signal above %llu, found %llu",
-                        wide(p.timeline->value()), wide(p.value));
-    }
-    return RZ_OK;
-}
-
 rz_code read_submit(const rz_submit &s, Work &work, rz_error *err) {
-    rz_code code = check_struct(&s, sizeof(rz_submit), 0, "rz_submit", err);
+    rz_code code = plugin::check_submit_struct(s, err);
     if (code != RZ_OK) return code;
-    if (!s.instance) return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: the instance is NULL");
-    const rz_program &program = s.instance->program;
-    const Region &region = program.region;
+    const rz_instance &instance = *s.instance;
+    code = plugin::check_submit(s,
+                                {instance.program.region, instance.program.tensor_count,
+                                 [&](uint32_t i) { return instance.bases[i] != nullptr; },
+                                 [](const rz_timeline *timeline) { return timeline->value(); }},
+                                err);
+    if (code != RZ_OK) return code;
     work.instance = s.instance;
-    code = check_symbols(region, s, err);
-    if (code != RZ_OK) return code;
     work.symbols.assign(s.symbols, s.symbols + s.symbol_count);
-    for (uint32_t i = 0; i < program.tensor_count; ++i)
-        if (region.tensors[i].role == RZ_ROLE_STATE && !region.tensors[i].is_view(i) &&
-            !s.instance->bases[i])
-            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: state %s is not bound",
-                        region.tensors[i].name.c_str());
-    code = read_pieces(
-        program, s, s.updates, s.update_count, s.update_stride,
-        [](const rz_update &in, Work::Piece &p) { p.from = in.data; }, "updated", work.updates,
-        err);
-    if (code == RZ_OK)
-        code = read_pieces(
-            program, s, s.reads, s.read_count, s.read_stride,
-            [](const rz_read &in, Work::Piece &p) { p.to = in.data; }, "read", work.reads, err);
-    if (code == RZ_OK) code = read_points(s.waits, s.wait_count, false, work.waits, err);
-    if (code == RZ_OK) code = read_points(s.signals, s.signal_count, true, work.signals, err);
-    return code;
+    work.updates.clear();
+    work.reads.clear();
+    for (uint32_t i = 0; i < s.update_count; ++i) {
+        const rz_update &in = element(s.updates, s.update_stride, i);
+        if (in.size) work.updates.push_back({in.tensor, in.offset, in.size, in.data, nullptr});
+    }
+    for (uint32_t i = 0; i < s.read_count; ++i) {
+        const rz_read &in = element(s.reads, s.read_stride, i);
+        if (in.size) work.reads.push_back({in.tensor, in.offset, in.size, nullptr, in.data});
+    }
+    work.waits.assign(s.waits, s.waits + s.wait_count);
+    work.signals.assign(s.signals, s.signals + s.signal_count);
+    return RZ_OK;
 }
 
 void run(const Work &work, rz_device &device) {

@@ -1,0 +1,118 @@
+#include "plugins/common/submit.h"
+
+#include <algorithm>
+
+namespace realizar::plugin {
+
+namespace {
+
+unsigned long long wide(uint64_t n) { return n; }
+
+rz_code check_symbols(const Region &region, const rz_submit &s, rz_error *err) {
+    if (s.symbol_count != region.symbols.size() || (s.symbol_count && !s.symbols))
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: expected %zu symbols, found %u",
+                    region.symbols.size(), s.symbol_count);
+    for (uint32_t i = 0; i < s.symbol_count; ++i) {
+        const Symbol &symbol = region.symbols[i];
+        if (s.symbols[i] < symbol.min || s.symbols[i] > symbol.max)
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                        "submit: symbol %u: expected %lld..%lld, found %lld", i,
+                        static_cast<long long>(symbol.min), static_cast<long long>(symbol.max),
+                        static_cast<long long>(s.symbols[i]));
+    }
+    return RZ_OK;
+}
+
+rz_code check_bindings(const SubmitTarget &target, rz_error *err) {
+    for (uint32_t i = 0; i < target.tensor_count; ++i) {
+        const Tensor &t = target.region.tensors[i];
+        if (t.role == RZ_ROLE_STATE && !t.is_view(i) && !target.is_bound(i))
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: state %s is not bound",
+                        t.name.c_str());
+    }
+    return RZ_OK;
+}
+
+// A range of a tensor at this submission's sizes.
+template <class T>
+rz_code check_piece(const SubmitTarget &target, const int64_t *symbols, const T &p, bool read,
+                    rz_error *err) {
+    const char *what = read ? "read" : "updated";
+    const Region &region = target.region;
+    bool known = p.tensor < target.tensor_count && !region.tensors[p.tensor].is_view(p.tensor);
+    if (known && read)
+        known = std::find(region.outputs.begin(), region.outputs.end(), p.tensor) !=
+                region.outputs.end();
+    else if (known)
+        known = region.tensors[p.tensor].role == RZ_ROLE_INPUT;
+    if (!known)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: tensor %u cannot be %s", p.tensor,
+                    what);
+    const Tensor &t = region.tensors[p.tensor];
+    const auto size = static_cast<uint64_t>(t.extent(t.dim0(symbols)));
+    if (p.offset > size || p.size > size - p.offset)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                    "submit: %s has %llu bytes, %llu at %llu cannot be %s", t.name.c_str(),
+                    wide(size), wide(p.size), wide(p.offset), what);
+    return RZ_OK;
+}
+
+template <class T>
+rz_code check_pieces(const SubmitTarget &target, const int64_t *symbols, const T *array,
+                     uint32_t count, uint32_t stride, bool read, rz_error *err) {
+    if (count && (!array || stride < sizeof(T)))
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: the array of %s is wrong",
+                    read ? "reads" : "updates");
+    for (uint32_t i = 0; i < count; ++i) {
+        const T &piece = element(array, stride, i);
+        rz_code code = check_struct(&piece, sizeof(T), 0, read ? "rz_read" : "rz_update", err);
+        if (code != RZ_OK) return code;
+        if (piece.size && !piece.data)
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: data of tensor %u is NULL",
+                        piece.tensor);
+        code = check_piece(target, symbols, piece, read, err);
+        if (code != RZ_OK) return code;
+    }
+    return RZ_OK;
+}
+
+rz_code check_points(const SubmitTarget &target, const rz_point *points, uint32_t count,
+                     bool must_rise, rz_error *err) {
+    if (count && !points)
+        return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: an array of points is NULL");
+    for (uint32_t i = 0; i < count; ++i) {
+        const rz_point &p = points[i];
+        if (!p.timeline)
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: a timeline is NULL");
+        if (!must_rise) continue;
+        const uint64_t at = target.value(p.timeline);
+        if (p.value <= at)
+            return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
+                        "submit: expected a signal above %llu, found %llu", wide(at),
+                        wide(p.value));
+    }
+    return RZ_OK;
+}
+
+} // namespace
+
+rz_code check_submit_struct(const rz_submit &s, rz_error *err) {
+    const rz_code code = check_struct(&s, sizeof(rz_submit), 0, "rz_submit", err);
+    if (code != RZ_OK || s.instance) return code;
+    return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE, "submit: the instance is NULL");
+}
+
+rz_code check_submit(const rz_submit &s, const SubmitTarget &target, rz_error *err) {
+    rz_code code = check_symbols(target.region, s, err);
+    if (code == RZ_OK) code = check_bindings(target, err);
+    if (code == RZ_OK)
+        code =
+            check_pieces(target, s.symbols, s.updates, s.update_count, s.update_stride, false, err);
+    if (code == RZ_OK)
+        code = check_pieces(target, s.symbols, s.reads, s.read_count, s.read_stride, true, err);
+    if (code == RZ_OK) code = check_points(target, s.waits, s.wait_count, false, err);
+    if (code == RZ_OK) code = check_points(target, s.signals, s.signal_count, true, err);
+    return code;
+}
+
+} // namespace realizar::plugin
