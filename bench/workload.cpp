@@ -24,6 +24,14 @@ class RealizarContender : public Contender {
         return {};
     }
 
+    bool cut(uint32_t length) override {
+        for (uint32_t i = 1; i < used_; ++i)
+            engine_->cut(i, 0);
+        used_ = 1;
+        filled_ = length;
+        return engine_->cut(0, length) == length;
+    }
+
     Status prompt(std::span<const int32_t> tokens) override {
         used_ = std::max(used_, 1u);
         logits_.resize(vocabulary());
@@ -66,6 +74,7 @@ class LlamaCppContender : public Contender {
         peer_->clear();
         return {};
     }
+    bool cut(uint32_t length) override { return peer_->cut(length); }
     Status prompt(std::span<const int32_t> tokens) override { return peer_->prompt(tokens); }
     Status decode(std::span<const int32_t> tokens, uint32_t position) override {
         return peer_->decode(tokens, static_cast<int32_t>(position));
@@ -87,12 +96,19 @@ std::vector<int32_t> make_tokens(uint32_t count, uint32_t vocabulary) {
     return tokens;
 }
 
-Result<double> time_once(Contender &contender, const Workload &work) {
+// Leaves exactly the context of the workload in the contender.
+Status set_up(Contender &contender, const Workload &work, std::span<const int32_t> tokens,
+              bool first) {
+    if (!first && work.depth > 0 && contender.cut(work.depth)) return {};
+    RZ_TRY(contender.clear());
+    return work.depth > 0 ? contender.prompt(tokens.first(work.depth)) : Status();
+}
+
+Result<double> time_once(Contender &contender, const Workload &work, bool first) {
     using Clock = std::chrono::steady_clock;
     const auto tokens = make_tokens(
         std::max(work.depth + work.prompt, work.sequences + work.decode), contender.vocabulary());
-    RZ_TRY(contender.clear());
-    if (work.depth > 0) RZ_TRY(contender.prompt(std::span(tokens).first(work.depth)));
+    RZ_TRY(set_up(contender, work, tokens, first));
     const auto start = Clock::now();
     if (work.prompt > 0)
         RZ_TRY(contender.prompt(std::span(tokens).subspan(work.depth, work.prompt)));
@@ -151,7 +167,7 @@ Result<std::vector<Measurement>> measure(std::span<const std::unique_ptr<Contend
             for (size_t i = 0; i < contenders.size(); ++i) {
                 if (progress && !progress(work.label() + " " + rows[i].contender))
                     return make_error(Code::cancelled, "cancelled", "the benchmark was cancelled");
-                RZ_ASSIGN(const double rate, time_once(*contenders[i], work));
+                RZ_ASSIGN(const double rate, time_once(*contenders[i], work, repetition == 0));
                 if (repetition > 0) rows[i].samples.push_back(rate); // the first one warms up
             }
         }

@@ -1,7 +1,8 @@
 // What is timed, and how: the same token work given to several engines in turn.
 //
 // A workload is a prompt of p tokens, or n decode steps of s sequences after d tokens of context. Each
-// repetition runs every contender once, A B A B ..., so that drift of the machine hits all alike.
+// repetition runs every contender once, A B A B ..., so that drift of the machine hits all alike. The
+// context of a workload is evaluated once, and cut back to its length before each repetition.
 #pragma once
 
 #include "core/common/result.h"
@@ -27,6 +28,8 @@ class Contender {
     virtual uint32_t vocabulary() const = 0;
     // Forgets all sequences.
     virtual Status clear() = 0;
+    // Shortens sequence 0 to `length` tokens and forgets the others; false: cannot, clear() instead.
+    virtual bool cut(uint32_t length) = 0;
     // Appends tokens to sequence 0; returns when the logits of the last are in host memory.
     virtual Status prompt(std::span<const int32_t> tokens) = 0;
     // One token for each of the sequences 0..tokens.size()-1, all at `position`.

@@ -42,6 +42,7 @@ struct Api {
     void (*synchronize)(void *context);
     void *(*memory)(void *context);
     void (*memory_clear)(void *memory, bool data);
+    bool (*memory_remove)(void *memory, int32_t sequence, int32_t begin, int32_t end);
     const void *(*vocab)(const void *model);
     int32_t (*vocab_size)(const void *vocab);
     void (*log_set)(void (*callback)(int, const char *, void *), void *data);
@@ -88,6 +89,7 @@ Result<Api> open_api(const std::filesystem::path &folder) {
     RZ_TRY(resolve(llama, "llama_synchronize", api.synchronize));
     RZ_TRY(resolve(llama, "llama_get_memory", api.memory));
     RZ_TRY(resolve(llama, "llama_memory_clear", api.memory_clear));
+    RZ_TRY(resolve(llama, "llama_memory_seq_rm", api.memory_remove));
     RZ_TRY(resolve(llama, "llama_model_get_vocab", api.vocab));
     RZ_TRY(resolve(llama, "llama_vocab_n_tokens", api.vocab_size));
     RZ_TRY(resolve(llama, "llama_log_set", api.log_set));
@@ -103,6 +105,7 @@ struct LlamaCpp::State {
     void *model = nullptr, *context = nullptr;
     uint32_t most = 0;  // tokens per call
     int32_t filled = 0; // positions of sequence 0
+    int32_t sequence_count = 1;
     std::vector<int32_t> tokens, positions, sequence_counts, sequence_ids;
     std::vector<int32_t *> sequences;
     std::vector<int8_t> logits;
@@ -140,6 +143,7 @@ Result<std::unique_ptr<LlamaCpp>> LlamaCpp::load(const LlamaCppOptions &options)
         return make_error(Code::out_of_memory, "peer_failed", "llama.cpp cannot make a context");
     state.api.set_threads(state.context, options.threads, options.threads);
     state.most = context.batch;
+    state.sequence_count = static_cast<int32_t>(options.sequences);
     return peer;
 }
 
@@ -150,6 +154,16 @@ uint32_t LlamaCpp::vocabulary() const {
 void LlamaCpp::clear() {
     state_->api.memory_clear(state_->api.memory(state_->context), true);
     state_->filled = 0;
+}
+
+bool LlamaCpp::cut(uint32_t length) {
+    State &s = *state_;
+    constexpr int32_t kEnd = -1; // up to the last position
+    void *memory = s.api.memory(s.context);
+    for (int32_t i = 1; i < s.sequence_count; ++i)
+        s.api.memory_remove(memory, i, 0, kEnd);
+    s.filled = static_cast<int32_t>(length);
+    return s.api.memory_remove(memory, 0, s.filled, kEnd);
 }
 
 Status LlamaCpp::State::run() {

@@ -33,6 +33,8 @@ class LlamaCpp {
     uint32_t vocabulary() const;
     // Forgets everything in the KV cache.
     void clear();
+    // Keeps `length` tokens of sequence 0 and nothing else; false: this model cannot, clear() instead.
+    bool cut(uint32_t length);
     // Evaluates tokens of sequence 0 after what is there; returns when the logits are there.
     Status prompt(std::span<const int32_t> tokens);
     // One token for each sequence 0..n-1 at `position`.
