@@ -1,9 +1,9 @@
 // The kernels of the CPU backend as a table of functions: one table per instruction set.
 //
-// Each kernel is written once (the other headers of this folder) against simd.h and compiled by
-// isa_scalar.cpp, isa_avx2.cpp and isa_avx512.cpp with their own compiler flags. Nothing in this
-// folder may include a C++ library header with inline functions: their shared copies could be
-// compiled with wide instructions and then run on a machine without them.
+// Each kernel is written once (the other headers of this folder) against simd_<name>.h; families of them
+// (family_*.cpp) are compiled once for each instruction set, with its flags. Nothing in this folder may
+// include a C++ library header with inline functions: their shared copies could be compiled with wide
+// instructions and then run on a machine without them.
 #pragma once
 
 #include <stddef.h>
@@ -190,8 +190,7 @@ struct Kernels {
     void (*attention)(const AttentionArgs &);
 };
 
-// Valid to call on any machine: they only return a pointer to constant data. The tables' functions
-// need the instruction set.
+// To be called where the instruction set is there: they make their table the first time.
 const Kernels *scalar_kernels();
 const Kernels *avx2_kernels();
 const Kernels *avx512_kernels();

@@ -235,15 +235,10 @@ static void packed_long(const PackedArgs &a) {
 }
 
 template <class T>
-static void packed_short(const PackedArgs &a) {
-    count_call();
-    packed_pass<T>(a);
+static void add_long(Kernels &table, WeightType type) {
+    table.packed[type] = packed_long<T>;
+    constexpr uint64_t kScratch = kPanelTiles * kPanelTileBytes<T>;
+    if (table.packed_scratch < kScratch) table.packed_scratch = kScratch;
 }
-
-// Bytes of PackedArgs::scratch for any type and size.
-constexpr uint64_t kPackedScratch =
-    kPanelTiles *
-    (kPanelTileBytes < Packed_Q4_K >> kPanelTileBytes<Packed_Q6_K> ? kPanelTileBytes<Packed_Q4_K>
-                                                                   : kPanelTileBytes<Packed_Q6_K>);
 
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -134,18 +134,6 @@ static void glu(uint32_t kind, const float *gate, const float *up, float *y, uin
     });
 }
 
-// The largest element, NaN left out; -Inf if there is none.
-static inline float row_max(const float *x, uint64_t n) {
-    F best = set1(-__builtin_inff());
-    uint64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes)
-        best = max(load(x + i), best);
-    float result = reduce_max(best);
-    for (; i < n; ++i)
-        result = x[i] > result ? x[i] : result;
-    return result;
-}
-
 static void softmax(const float *x, float *y, uint64_t n, float factor) {
     count_call();
     float top = -__builtin_inff();

@@ -63,4 +63,16 @@ static inline F keep(F a, uint64_t n) {
     return load(lanes);
 }
 
+// The largest element, NaN left out; -Inf if there is none.
+static inline float row_max(const float *x, uint64_t n) {
+    F best = set1(-__builtin_inff());
+    uint64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes)
+        best = max(load(x + i), best);
+    float result = reduce_max(best);
+    for (; i < n; ++i)
+        result = x[i] > result ? x[i] : result;
+    return result;
+}
+
 } // namespace realizar::cpu::RZ_CPU_ISA
