@@ -110,6 +110,7 @@ class GraphBuilder {
         TensorId values, indices;
     };
     TopK top_k(TensorId x, uint32_t k);
+    TensorId sample(TensorId logits, TensorId tokens, TensorId draws);
     TensorId copy(TensorId x, DType dtype);
     TensorId clamp(TensorId x, float low, float high);
     TensorId concat(TensorId a, TensorId b);

@@ -106,6 +106,10 @@ GraphBuilder::TopK GraphBuilder::top_k(TensorId x, uint32_t k) {
     return {values, values == kNoTensor ? kNoTensor : values + 1};
 }
 
+TensorId GraphBuilder::sample(TensorId logits, TensorId tokens, TensorId draws) {
+    return op(RZ_OP_SAMPLE, {logits, tokens, draws});
+}
+
 TensorId GraphBuilder::copy(TensorId x, DType dtype) {
     const TensorId id = op(RZ_OP_COPY, {x});
     if (id == kNoTensor) return id;

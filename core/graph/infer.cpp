@@ -68,6 +68,7 @@ constexpr OpRow kOps[] = {
      0,
      infer_ssm_scan,
      {"state", "x", "dt", "a", "b", "c", "positions", "sequences", "d"}},
+    {RZ_OP_SAMPLE, "SAMPLE", 3, 3, 1, 0, infer_sample, {"logits", "tokens", "draws"}},
 };
 static_assert(std::size(kOps) == RZ_OP_COUNT - 1);
 

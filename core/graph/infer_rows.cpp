@@ -104,6 +104,17 @@ Inferred infer_top_k(const OpCall &call) {
     return std::vector{make_output(RZ_DTYPE_F32, out), make_output(RZ_DTYPE_I32, out)};
 }
 
+Inferred infer_sample(const OpCall &call) {
+    constexpr int64_t kMost = 1024, kDraw = 5;
+    RZ_TRY(call.expect(0, RZ_DTYPE_F32, {kAnyDim, kAnyDim}));
+    const Shape logits = call.shape(0);
+    if (logits.dims[1] < 1 || logits.dims[1] > kMost)
+        return call.bad_operand(0, "rows of 1 to 1024 elements");
+    RZ_TRY(call.expect(1, RZ_DTYPE_I32, logits, "as in logits"));
+    RZ_TRY(call.expect(2, RZ_DTYPE_F32, {logits.dims[0], kDraw}));
+    return std::vector{make_output(RZ_DTYPE_I32, {logits.dims[0]})};
+}
+
 Inferred infer_clamp(const OpCall &call) {
     const auto attr = call.attributes<rz_attr_clamp>();
     RZ_TRY(call.expect_finite("low", attr.low));

@@ -89,5 +89,6 @@ Inferred infer_expert_matmul(const OpCall &call);
 Inferred infer_weighted_sum(const OpCall &call);
 Inferred infer_ssm_conv(const OpCall &call);
 Inferred infer_ssm_scan(const OpCall &call);
+Inferred infer_sample(const OpCall &call);
 
 } // namespace realizar

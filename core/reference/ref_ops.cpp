@@ -35,6 +35,7 @@ constexpr Row kOps[] = {
     {RZ_OP_WEIGHTED_SUM, ref_weighted_sum},
     {RZ_OP_SSM_CONV, ref_ssm_conv},
     {RZ_OP_SSM_SCAN, ref_ssm_scan},
+    {RZ_OP_SAMPLE, ref_sample},
 };
 static_assert(std::size(kOps) == RZ_OP_COUNT - 1, "every op of backend.h has its reference");
 

@@ -54,5 +54,6 @@ void ref_expert_matmul(RefCall &call);
 void ref_weighted_sum(RefCall &call);
 void ref_ssm_conv(RefCall &call);
 void ref_ssm_scan(RefCall &call);
+void ref_sample(RefCall &call);
 
 } // namespace realizar

@@ -32,6 +32,7 @@ void check_range(const Plan &plan, const rz_submit &work, const T &range) {
 
 void check(const rz_submit &work) {
     const Plan &plan = work.instance->program->plan;
+    require(work.steps <= 1, "one step", RZ_UNSUPPORTED);
     require(work.symbol_count == plan.symbols.size() && (work.symbols || work.symbol_count == 0),
             "one value per symbol");
     for (uint32_t i = 0; i < work.symbol_count; ++i)

@@ -146,6 +146,18 @@ void check_top_k(const Region &region, const Node &node, Verdict &v) {
     v.support(x.inner() <= INT32_MAX, "rows of at most 2^31 - 1 elements");
 }
 
+void check_sample(const Region &region, const Node &node, Verdict &v) {
+    constexpr int64_t kMost = 1024, kDraw = 5;
+    const Tensor &logits = region.input(node, 0), &tokens = region.input(node, 1);
+    const Tensor &draws = region.input(node, 2), &y = region.output(node, 0);
+    v.support(is_int(tokens) && is_f32(draws) && is_int(y), "draws F32, tokens and output I32");
+    v.require(logits.rank == 2 && same_shape(logits, tokens) && draws.rank == 2 && y.rank == 1 &&
+                  same_dim(logits, 0, draws, 0) && same_dim(logits, 0, y, 0) &&
+                  draws.inner() == kDraw,
+              "logits [T, K], tokens [T, K], draws [T, 5] -> [T]");
+    v.require(logits.inner() <= kMost, "K of at most 1024");
+}
+
 void check_copy(const Region &region, const Node &node, Verdict &v) {
     const Tensor &y = region.output(node, 0);
     v.support(has_type(kFloats, y.dtype), "an output in F32, F16 or BF16");
@@ -197,6 +209,7 @@ constexpr Contract kContracts[] = {
     {RZ_OP_WEIGHTED_SUM, "WEIGHTED_SUM", 2, 2, 1, 0, kFloat32, 0, check_weighted_sum},
     {RZ_OP_SSM_CONV, "SSM_CONV", 5, 6, 2, 0, kFloat32, 0, check_ssm_conv},
     {RZ_OP_SSM_SCAN, "SSM_SCAN", 8, 9, 2, 0, kFloat32, 0, check_ssm_scan},
+    {RZ_OP_SAMPLE, "SAMPLE", 3, 3, 1, 0, kFloat32, 0, check_sample},
 };
 
 } // namespace

@@ -90,6 +90,8 @@ static rz_code check_submit(const rz_submit *submit, rz_error *err) {
     if (code != RZ_OK) return code;
     if (!submit->instance)
         return null_fail(err, RZ_INVALID_ARGUMENT, "expected an instance, found NULL");
+    if (submit->steps > 1)
+        return null_fail(err, RZ_UNSUPPORTED, "expected one step, found %u", submit->steps);
     const rz_program *program = submit->instance->program;
     code = check_lists(submit, err);
     if (code == RZ_OK) code = check_symbols(program, submit, err);

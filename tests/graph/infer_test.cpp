@@ -232,6 +232,7 @@ TEST(Infer, AcceptsWhatTheContractsAllow) {
         {"ssm_scan, one rate per head, with skip",
          {RZ_OP_SSM_SCAN, scan_with(3, {F32, {6, 1}}, {F32, {6}}), {}},
          {{F32, {2, 6, 3, 5}}, {F32, {T, 6, 3}}}},
+        {"sample", {RZ_OP_SAMPLE, {{F32, {T, 7}}, {I32, {T, 7}}, {F32, {T, 5}}}, {}}, {{I32, {T}}}},
     };
     bool seen[RZ_OP_COUNT] = {};
     for (const GoodCase &c : cases) {
@@ -429,7 +430,7 @@ TEST(Infer, RefusesWhatItDoesNotKnow) {
     Blob required(sizeof flagged);
     std::memcpy(required.data(), &flagged, sizeof flagged);
     const BadCase cases[] = {
-        {{RZ_OP_COUNT, {{F32, {7}}}, {}}, "expected an op of 1..23, found 24", Code::unsupported},
+        {{RZ_OP_COUNT, {{F32, {7}}}, {}}, "expected an op of 1..24, found 25", Code::unsupported},
         {{0, {}, {}}, "found 0", Code::unsupported},
         {{RZ_OP_ADD, {{F32, {7}}, {F32, {7}}}, {}, 2},
          "ADD: expected version 1, found 2",

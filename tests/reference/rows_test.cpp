@@ -159,6 +159,43 @@ TEST(RefRows, TopKOrdersByValueThenIndexWithNaNLast) {
     EXPECT_EQ(out[1], (Numbers{1, 3, 0, 4, 2, 1, 4, 3, 0, 2}));
 }
 
+// Weights 8 : 4 : 2 : 1 : 1 of the tokens 50, 10, 40, 20, 30.
+TEST(RefRows, SampleWalksTheKeptTokensById) {
+    const double ln2 = std::log(2.0);
+    const Numbers logits = {3 * ln2, 2 * ln2, ln2, 0, 0}, tokens = {50, 10, 40, 20, 30};
+    const struct {
+        Numbers draw; // temperature, top_k, top_p, min_p, uniform
+        double token;
+    } cases[] = {
+        {{0, 0, 1, 0, 0.9}, 50}, // greedy
+        // 10: 4, 20: 1, 30: 1, 40: 2, 50: 8, of 16
+        {{1, 0, 1, 0, 0.24}, 10},
+        {{1, 0, 1, 0, 0.26}, 20},
+        {{1, 0, 1, 0, 0.36}, 30},
+        {{1, 0, 1, 0, 0.49}, 40},
+        {{1, 0, 1, 0, 0.51}, 50},
+        {{1, 1, 1, 0, 0}, 50},
+        {{1, 2, 1, 0, 0.32}, 10}, // 10: 4, 50: 8, of 12
+        {{1, 2, 1, 0, 0.34}, 50},
+        {{1, 0, 0.74, 0, 0.32}, 10}, // the same: 12 of 16 pass 0.74
+        {{1, 0, 0.76, 0, 0.3}, 40},  // and 40: 2, of 14
+        {{1, 0, 0, 0, 0}, 50},
+        {{1, 0, 1, 0.3, 0.34}, 50}, // 4 / 8 stays, 2 / 8 does not
+        {{0.5, 2, 1, 0, 0.19}, 10}, // 10: 16, 50: 64
+        {{0.5, 2, 1, 0, 0.21}, 50},
+    };
+    for (const auto &each : cases) {
+        RefCase c;
+        const TensorId x = c.input({1, 5}, logits), t = c.integers({1, 5}, tokens);
+        EXPECT_EQ(c.run(c.b.sample(x, t, c.input({1, 5}, each.draw))), Numbers{each.token});
+    }
+    RefCase c; // nothing to choose from
+    const TensorId x = c.input({2, 2}, {-kInf, kNaN, kNaN, kNaN});
+    const TensorId t = c.integers({2, 2}, {7, 3, 4, 9});
+    EXPECT_EQ(c.run(c.b.sample(x, t, c.input({2, 5}, {1, 0, 1, 0, 0.5, 1, 0, 1, 0, 0.5}))),
+              (Numbers{7, 4}));
+}
+
 TEST(RefRows, CopyRoundsToNearestEven) {
     RefCase c;
     // Halves have 11 significant bits, bfloat16 8: the ties go to the even neighbour.

@@ -111,6 +111,7 @@ void add_operator_cases(const Offer &offer, CaseList &cases) {
     add_norm_cases(offer, cases);
     add_rope_cases(offer, cases);
     add_select_cases(offer, cases);
+    add_sample_cases(offer, cases);
     add_kv_write_cases(offer, cases);
     add_attention_cases(offer, cases);
     add_expert_cases(offer, cases);

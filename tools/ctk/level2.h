@@ -46,6 +46,7 @@ void add_elementwise_cases(const Offer &offer,
 void add_norm_cases(const Offer &offer, CaseList &cases); // RMS_NORM, LAYER_NORM, SOFTMAX
 void add_rope_cases(const Offer &offer, CaseList &cases);
 void add_select_cases(const Offer &offer, CaseList &cases); // ARGMAX, TOP_K
+void add_sample_cases(const Offer &offer, CaseList &cases);
 void add_kv_write_cases(const Offer &offer, CaseList &cases);
 void add_attention_cases(const Offer &offer, CaseList &cases);
 void add_expert_cases(const Offer &offer, CaseList &cases); // ROUTE to WEIGHTED_SUM, CLAMP, CONCAT

@@ -78,6 +78,9 @@ Result<Graph> minimal_graph(uint32_t op, DType dtype) {
     case RZ_OP_WEIGHTED_SUM:
         y = b.weighted_sum(x({2, 3, width}), b.input("weights", DType::F32, {2, 3}));
         break;
+    case RZ_OP_SAMPLE:
+        y = b.sample(x({2, width}), ints("tokens", {2, width}), b.input("d", DType::F32, {2, 5}));
+        break;
     case RZ_OP_SSM_CONV:
     case RZ_OP_SSM_SCAN:
         y = recurrent_node(b, op, dtype, {ints("positions", {2}), ints("sequences", {2})});

@@ -58,7 +58,7 @@ extern "C" {
 #define RZ_ABI_MINOR 1u
 /* First 64 bits of the SHA-256 of this header without comments, white space and this line. The
  * build checks it (cmake/abi_hash.cmake) and prints the right value when a declaration changed. */
-#define RZ_ABI_HASH 0xbc127dda74389683ull
+#define RZ_ABI_HASH 0xc6d3a2ca709f597aull
 
 #define RZ_ENTRY_NAME "rz_plugin_entry_v1"
 #define RZ_EXPORT __attribute__((visibility("default")))
@@ -515,7 +515,21 @@ typedef struct rz_attr_route {
  *   y[t, h, p] = sum over n of state[s, h, p, n] c[t, g, n] + d[h] x[t, h, p] */
 #define RZ_OP_SSM_SCAN 23u
 
-#define RZ_OP_COUNT 24u /* one above the highest op id of this header */
+/* SAMPLE(logits [T, K], tokens I32 [T, K], draws [T, 5]) -> I32 [T]
+ * Chooses one of tokens[t] by logits[t], which fall from left to right as TOP_K gives them. A row of
+ * draws is {temperature, top_k, top_p, min_p, uniform}, with 0 <= uniform < 1 and a whole top_k.
+ *   kept: entries above -Inf (NaN counts as -Inf, +Inf as the largest number); of these the first
+ *   top_k where top_k > 0; with p = softmax(logits) over what is left: where top_p < 1 the shortest
+ *   beginning whose sum of p reaches top_p, and of it the entries with p[i] >= min_p * p[0]
+ *   temperature <= 0: tokens[t][0]
+ *   else, with w = exp((logits - logits[0]) / temperature): of the kept entries by rising token the
+ *   first with which the sum of w exceeds uniform * (sum of w of all kept)
+ * Where nothing is kept: tokens[t][0]. Where logits do not fall: any of tokens[t]. 1 <= K <= 1024.
+ * Where top_p, min_p or uniform is closer to a border between two entries than the rounding of sums
+ * in F32, the result may be that of the other side. */
+#define RZ_OP_SAMPLE 24u
+
+#define RZ_OP_COUNT 25u /* one above the highest op id of this header */
 
 /* ---------------------------------------------------------------------------------------------
  * 6. Host services, handed to driver.create. All [any-thread]; the struct outlives the driver.
@@ -571,6 +585,7 @@ typedef struct rz_timeline rz_timeline;
 
 #define RZ_CAP_ASYNC (1ull << 0)       /* submit returns before the work is done */
 #define RZ_CAP_HOST_MEMORY (1ull << 1) /* buffers are plain host memory (map always works) */
+#define RZ_CAP_STEPS (1ull << 2)       /* rz_submit.steps may be above 1 */
 
 typedef struct rz_device_info {
     uint32_t struct_size;
@@ -755,7 +770,7 @@ typedef struct rz_update {
     uint32_t struct_size;
     uint32_t flags;
     uint32_t tensor;
-    uint32_t reserved;
+    uint32_t step; /* below rz_submit.steps */
     uint64_t offset;
     uint64_t size;
     const void *data;
@@ -766,7 +781,7 @@ typedef struct rz_read {
     uint32_t struct_size;
     uint32_t flags;
     uint32_t tensor;
-    uint32_t reserved;
+    uint32_t step; /* below rz_submit.steps: the output as this step leaves it */
     uint64_t offset;
     uint64_t size;
     void *data;
@@ -777,6 +792,21 @@ typedef struct rz_point {
     uint64_t value;
 } rz_point;
 
+/* From one step of a submission to the next: the INPUT `to` holds what the output `from` held after
+ * the step before. Both have one type and, at the submitted symbols, the same bytes; neither is bound,
+ * and no two chains name one `to`. */
+typedef struct rz_chain {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint32_t from;
+    uint32_t to;
+} rz_chain;
+
+/* `steps` above 1 runs the instance that often in a row, as that many submissions without a look at
+ * their results between them. Every INPUT that is not bound is given for each step anew, whole: by one
+ * update of that step or, after the first step, by a chain; afterwards it may hold anything. Symbols,
+ * waits and signals are those of all steps together. RZ_UNSUPPORTED without RZ_CAP_STEPS. */
+#define RZ_MAX_STEPS 64u
 typedef struct rz_submit {
     uint32_t struct_size;
     uint32_t flags;
@@ -793,7 +823,10 @@ typedef struct rz_submit {
     uint32_t signal_count;
     uint32_t update_stride;
     uint32_t read_stride;
-    uint32_t reserved;
+    uint32_t steps; /* 0 is 1 */
+    const rz_chain *chains;
+    uint32_t chain_count;
+    uint32_t chain_stride;
 } rz_submit;
 
 /* In order: a submission sees all effects of earlier ones on the same queue. */

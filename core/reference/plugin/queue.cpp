@@ -28,6 +28,8 @@ class Check {
                         "expected an instance of the queue's device, found another's");
         RZ_CHECK(symbols());
         RZ_CHECK(states());
+        if (submit_.steps > 1)
+            return fail(err_, RZ_UNSUPPORTED, "expected one step, found %u", submit_.steps);
         RZ_CHECK(check_array(submit_.updates, submit_.update_count, submit_.update_stride, "update",
                              err_));
         RZ_CHECK(check_array(submit_.reads, submit_.read_count, submit_.read_stride, "read", err_));

@@ -4,10 +4,11 @@ namespace realizar::cpu {
 
 namespace {
 
-constexpr const Op *kAll[] = {
-    &kGetRows, &kMatmul,    &kAdd,   &kMul,          &kScale,       &kRmsNorm, &kLayerNorm, &kRope,
-    &kKvWrite, &kAttention, &kUnary, &kGlu,          &kSoftmax,     &kArgmax,  &kTopK,      &kCopy,
-    &kClamp,   &kConcat,    &kRoute, &kExpertMatmul, &kWeightedSum, &kSsmConv, &kSsmScan};
+constexpr const Op *kAll[] = {&kGetRows,     &kMatmul,    &kAdd,     &kMul,     &kScale,
+                              &kRmsNorm,     &kLayerNorm, &kRope,    &kKvWrite, &kAttention,
+                              &kUnary,       &kGlu,       &kSoftmax, &kArgmax,  &kTopK,
+                              &kCopy,        &kClamp,     &kConcat,  &kRoute,   &kExpertMatmul,
+                              &kWeightedSum, &kSsmConv,   &kSsmScan, &kSample};
 
 } // namespace
 

@@ -16,7 +16,7 @@ struct Op {
 
 extern const Op kGetRows, kMatmul, kAdd, kMul, kScale, kRmsNorm, kLayerNorm, kRope, kKvWrite,
     kAttention, kUnary, kGlu, kSoftmax, kArgmax, kTopK, kCopy, kClamp, kConcat, kRoute,
-    kExpertMatmul, kWeightedSum, kSsmConv, kSsmScan;
+    kExpertMatmul, kWeightedSum, kSsmConv, kSsmScan, kSample;
 
 // What this backend computes of the contracts: with `decoders` lent by the host, weights of all types.
 // Its own objection: an output that overlaps an input other than element by element, because tiles run

@@ -92,6 +92,7 @@ void run(rz_instance &instance, const rz_submit &submit) {
 
 rz_code queue_submit(rz_queue *queue, const rz_submit *submit, rz_error *err) {
     if (unknown_required(submit->flags)) return fail(err, RZ_UNSUPPORTED, "submit: flags");
+    if (submit->steps > 1) return fail(err, RZ_UNSUPPORTED, "submit: steps");
     rz_instance &instance = *submit->instance;
     if (const rz_code code = check_symbols(instance.program->graph, *submit, err); code != RZ_OK)
         return code;
