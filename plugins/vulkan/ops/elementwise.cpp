@@ -1,4 +1,4 @@
-// ADD, MUL, SCALE, UNARY, GLU.
+// ADD, MUL, SCALE, UNARY, GLU, CLAMP.
 #include "plugins/vulkan/ops/op.h"
 #include "plugins/vulkan/plan/choose.h"
 
@@ -47,7 +47,7 @@ bool is_temporary(const Planner &planner, uint32_t tensor) {
     return planner.region().tensors[tensor].role == RZ_ROLE_TEMP;
 }
 
-constexpr uint32_t kAdd = 0, kMul = 1, kScale = 2, kUnary = 16, kGlu = 32;
+constexpr uint32_t kAdd = 0, kMul = 1, kScale = 2, kClamp = 3, kUnary = 16, kGlu = 32;
 
 } // namespace
 
@@ -61,6 +61,11 @@ void plan_elementwise(Planner &planner, const Node &node) {
         operation = kScale;
         scale = attributes_of<rz_attr_scale>(node).scale;
         bias = attributes_of<rz_attr_scale>(node).bias;
+        break;
+    case RZ_OP_CLAMP:
+        operation = kClamp;
+        scale = attributes_of<rz_attr_clamp>(node).low;
+        bias = attributes_of<rz_attr_clamp>(node).high;
         break;
     default:
         operation =

@@ -8,19 +8,35 @@ constexpr struct {
     uint32_t op;
     PlanFunction plan;
 } kPlans[] = {
-    {RZ_OP_GET_ROWS, plan_get_rows},   {RZ_OP_MATMUL, plan_matmul},
-    {RZ_OP_ADD, plan_elementwise},     {RZ_OP_MUL, plan_elementwise},
-    {RZ_OP_SCALE, plan_elementwise},   {RZ_OP_UNARY, plan_elementwise},
-    {RZ_OP_GLU, plan_elementwise},     {RZ_OP_RMS_NORM, plan_norm},
-    {RZ_OP_LAYER_NORM, plan_norm},     {RZ_OP_SOFTMAX, plan_softmax},
-    {RZ_OP_ROPE, plan_rope},           {RZ_OP_KV_WRITE, plan_kv_write},
-    {RZ_OP_ATTENTION, plan_attention}, {RZ_OP_ARGMAX, plan_argmax},
-    {RZ_OP_TOP_K, plan_top_k},         {RZ_OP_COPY, plan_copy},
+    {RZ_OP_GET_ROWS, plan_get_rows},
+    {RZ_OP_MATMUL, plan_matmul},
+    {RZ_OP_ADD, plan_elementwise},
+    {RZ_OP_MUL, plan_elementwise},
+    {RZ_OP_SCALE, plan_elementwise},
+    {RZ_OP_UNARY, plan_elementwise},
+    {RZ_OP_GLU, plan_elementwise},
+    {RZ_OP_RMS_NORM, plan_norm},
+    {RZ_OP_LAYER_NORM, plan_norm},
+    {RZ_OP_SOFTMAX, plan_softmax},
+    {RZ_OP_ROPE, plan_rope},
+    {RZ_OP_KV_WRITE, plan_kv_write},
+    {RZ_OP_ATTENTION, plan_attention},
+    {RZ_OP_ARGMAX, plan_argmax},
+    {RZ_OP_TOP_K, plan_top_k},
+    {RZ_OP_COPY, plan_copy},
+    {RZ_OP_CLAMP, plan_elementwise},
+    {RZ_OP_CONCAT, plan_concat},
+    {RZ_OP_ROUTE, plan_route},
+    {RZ_OP_EXPERT_MATMUL, plan_expert_matmul},
+    {RZ_OP_WEIGHTED_SUM, plan_weighted_sum},
+    {RZ_OP_SSM_CONV, plan_ssm_conv},
+    {RZ_OP_SSM_SCAN, plan_ssm_scan},
 };
 
 // Elements of one operand, and strides in units of its alignment, must stay below this.
 constexpr int64_t kMaxElements = int64_t{1} << 31;
 constexpr int64_t kMaxHeads = 65535; // one dimension of a grid
+constexpr int64_t kMaxExperts = 1024;
 
 void check_tensor(const Region &region, uint32_t index, plugin::Verdict &v) {
     const Tensor &t = region.tensors[index];
@@ -44,6 +60,8 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
     for_inputs(region, node, [&](uint32_t i) { check_tensor(region, i, verdict); });
     for (const uint32_t i : node.outputs)
         check_tensor(region, i, verdict);
+    if (node.op == RZ_OP_ROUTE) // up to 12 bytes each in shared memory
+        verdict.support(region.input(node, 0).inner() <= kMaxExperts, "at most 1024 experts");
     if (node.op != RZ_OP_ATTENTION) return;
     verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
     verdict.support(region.input(node, 2).dtype != RZ_DTYPE_Q4_0, "values in F32, F16 or Q8_0");

@@ -12,7 +12,7 @@ using PlanFunction = void (*)(Planner &planner, const Node &node);
 
 void plan_get_rows(Planner &planner, const Node &node);
 void plan_matmul(Planner &planner, const Node &node);
-void plan_elementwise(Planner &planner, const Node &node); // ADD, MUL, SCALE, UNARY, GLU
+void plan_elementwise(Planner &planner, const Node &node); // ADD, MUL, SCALE, UNARY, GLU, CLAMP
 void plan_norm(Planner &planner, const Node &node);        // RMS_NORM, LAYER_NORM
 void plan_softmax(Planner &planner, const Node &node);
 void plan_rope(Planner &planner, const Node &node);
@@ -21,6 +21,12 @@ void plan_attention(Planner &planner, const Node &node);
 void plan_argmax(Planner &planner, const Node &node);
 void plan_top_k(Planner &planner, const Node &node);
 void plan_copy(Planner &planner, const Node &node);
+void plan_concat(Planner &planner, const Node &node);
+void plan_route(Planner &planner, const Node &node);
+void plan_expert_matmul(Planner &planner, const Node &node);
+void plan_weighted_sum(Planner &planner, const Node &node);
+void plan_ssm_conv(Planner &planner, const Node &node);
+void plan_ssm_scan(Planner &planner, const Node &node);
 
 // For the fusions (plan/fusion.cpp): MATMUL with an addend, a vector [N] or a tensor like the
 // result; RMS_NORM with a weight from a MUL. `out` is the tensor of the last node.

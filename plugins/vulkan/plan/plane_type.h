@@ -14,6 +14,9 @@ struct PlaneType {
     uint32_t groups;         // of 32 elements in a block
     uint32_t block_bytes;    // in the canonical layout
     uint32_t plane_bytes[4]; // per block
+
+    // Bytes that strides count in; blocks of an odd size lie at any byte.
+    uint32_t unit() const { return block_bytes % 2 == 0 ? 2 : 1; }
 };
 
 // nullptr for types that stay as they are.

@@ -16,13 +16,25 @@ class PackStep : public Step {
         writes(matrix.packed);
     }
     void record(Recorder &r) const override {
-        const Planes planes = matrix_.resolve(r);
-        const uint32_t blocks = planes.groups / matrix_.type->groups;
-        const uint32_t rows = matrix_.view.rows(r.symbols);
-        PackParams p = {r.address(matrix_.view), {}, matrix_.view.stride(2), blocks, rows};
-        std::copy_n(planes.plane, 4, p.plane);
-        r.dispatch(std::string("pack_") + matrix_.type->suffix, {}, p,
-                   {groups_for(uint64_t{rows} * planes.groups, 64)});
+        const PlaneType &type = *matrix_.type;
+        const uint32_t groups = matrix_.resolve(r).groups, all = matrix_.view.rows(r.symbols);
+        uint32_t stride = 0;
+        // Rows at one distance go together; else each matrix of a stack for itself.
+        const bool uniform = matrix_.view.uniform(stride);
+        const uint32_t rows = uniform ? all : matrix_.view.n2();
+        for (uint32_t first = 0; first < all; first += rows) {
+            const uint64_t source = uint64_t{first / rows} * matrix_.view.stride(1) * type.unit();
+            PackParams p = {r.address(matrix_.view) + source,
+                            {},
+                            uniform ? stride : matrix_.view.stride(2),
+                            groups / type.groups,
+                            rows};
+            const Planes planes = planes_at(type, matrix_.layout, r.address(matrix_.packed),
+                                            uint64_t{first} * p.blocks);
+            std::copy_n(planes.plane, 4, p.plane);
+            r.dispatch(std::string("pack_") + type.suffix, {}, p,
+                       {groups_for(uint64_t{rows} * groups, 64)});
+        }
     }
 
   private:

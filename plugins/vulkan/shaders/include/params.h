@@ -184,6 +184,56 @@ struct CopyParams {
     uint n1, n2, inner, total;
 };
 
+struct ConcatParams {
+    Rows a, b;
+    uint64_t y;
+    uint n1, n2, a_inner, b_inner, total; // total: of elements of y
+};
+
+struct RouteParams {
+    uint64_t logits, bias, weights, experts; // bias 0: none
+    uint stride, rows, k, gating, groups, groups_used, group_top, normalise;
+    float scale;
+};
+
+struct WeightedSumParams {
+    uint64_t x, weights, y;
+    uint x_token, x_part, w_token, parts, inner, total; // total: of elements of y
+};
+
+struct SsmConvParams {
+    uint64_t state, x, weight, y, positions, sequences, bias; // bias 0: none
+    uint tokens, channels, taps, states, state_stride, tap_stride, x_stride, w_stride;
+};
+
+// Sizes and strides are specialisation constants of ssm_scan.comp.
+struct SsmScanParams {
+    uint64_t state, x, dt, a, b, c, positions, sequences, d, y; // d 0: none
+    uint tokens;
+};
+
+// Lines are the rows of the result, [tokens, chosen]; ids 0: line j of a token takes expert j.
+struct ExpertSortParams {
+    uint64_t ids, order;
+    uint lines, chosen, ids_stride, experts, most_tiles;
+};
+
+// Few lines, x as QuantizeParams makes it of x_lines rows: one for each token or, if `own`, each line.
+struct ExpertVectorParams {
+    Planes w;
+    uint64_t q, s, ids, bias, y; // bias 0: none
+    uint n, chosen, experts, ids_stride, expert_stride, bias_stride, x_lines, own;
+};
+
+// x as floats, strides of its tokens and lines in s0 and s1. w in planes, or plane[0] and stride of a
+// plain type; expert_stride in the same units. `ids`: for tiles what expert_sort.comp made.
+struct ExpertParams {
+    Planes w;
+    Rows x;
+    uint64_t ids, bias, y;
+    uint k, n, chosen, experts, ids_stride, expert_stride, bias_stride;
+};
+
 // Rows of canonical blocks -> planes. `stride` in units of 2 bytes, counts in blocks of the type.
 struct PackParams {
     uint64_t source;
