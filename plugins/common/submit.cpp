@@ -143,11 +143,14 @@ rz_code check_steps(const SubmitTarget &target, const rz_submit &s, rz_error *er
         return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
                     "submit: expected up to %u steps and chains for several, found %u and %u",
                     RZ_MAX_STEPS, steps, s.chain_count);
-    for (uint32_t i = 0; i < s.update_count; ++i)
-        if (element(s.updates, s.update_stride, i).step >= steps)
+    for (uint32_t i = 0; i < s.update_count; ++i) {
+        const rz_update &update = element(s.updates, s.update_stride, i);
+        if (update.step >= steps || (update.step > 0 && target.is_external(update.tensor)))
             return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,
-                        "submit: an update is of step %u, expected one below %u",
-                        element(s.updates, s.update_stride, i).step, steps);
+                        "submit: an update of step %u: expected a step below %u, of an input that "
+                        "is not bound",
+                        update.step, steps);
+    }
     for (uint32_t i = 0; i < s.read_count; ++i)
         if (element(s.reads, s.read_stride, i).step >= steps)
             return fail(err, RZ_INVALID_ARGUMENT, RZ_NONE,

@@ -46,7 +46,8 @@ rz_device_info describe_device(const rz_driver &driver, uint32_t index) {
     const Physical &device = driver.instance.devices()[index];
     rz_device_info info = {};
     info.kind = kind_of(device);
-    info.caps = RZ_CAP_ASYNC | (device.features.host_memory ? RZ_CAP_HOST_MEMORY : 0);
+    info.caps =
+        RZ_CAP_ASYNC | RZ_CAP_STEPS | (device.features.host_memory ? RZ_CAP_HOST_MEMORY : 0);
     info.memory_total = device.device_memory();
     info.memory_free = device.free_memory();
     info.max_allocation = std::min(device.max_allocation, device.device_memory());

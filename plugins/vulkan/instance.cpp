@@ -17,7 +17,7 @@ using namespace realizar::vulkan;
 rz_instance::rz_instance(rz_program &owner) : program(owner) {
     Gpu &gpu = program.device.gpu;
     const Layout &layout = program.layout;
-    inputs_ = gpu.memory().allocate(Heap::upload, layout.input_bytes + program.table_bytes);
+    inputs_ = gpu.memory().allocate(Heap::upload, input_block());
     scratch_ = gpu.memory().allocate(Heap::device, layout.scratch_bytes);
     std::memset(inputs_.host(), 0, inputs_.size());
     bound_.resize(program.region.tensors.size());
@@ -44,6 +44,68 @@ void rz_instance::place_own() {
         places_[storage] = at(inputs_, layout.input_bytes + offset);
 }
 
+uint64_t rz_instance::input_block() const {
+    return align_up(program.layout.input_bytes + program.table_bytes, kPlaceAlignment);
+}
+
+bool rz_instance::is_chained(uint32_t output) const {
+    return std::any_of(chains_.begin(), chains_.end(),
+                       [&](const Chain &chain) { return chain.from == output; });
+}
+
+void rz_instance::prepare(uint32_t steps, std::span<const Chain> chains) {
+    const bool same = std::equal(chains.begin(), chains.end(), chains_.begin(), chains_.end());
+    if (steps == 1 || (steps <= steps_ && same)) return;
+    Gpu &gpu = program.device.gpu;
+    const uint32_t most = std::max(steps, steps_);
+    uint64_t slot_bytes = 0;
+    for (const Chain &chain : chains) {
+        const Tensor &t = program.region.tensors[chain.from];
+        slot_bytes += align_up(static_cast<uint64_t>(t.extent(t.dims[0])), kCopyAlignment);
+    }
+    Memory inputs = gpu.memory().allocate(Heap::upload, most * input_block());
+    Memory slots = gpu.memory().allocate(Heap::device, std::max(most * slot_bytes, kCopyAlignment));
+    std::memset(inputs.host(), 0, inputs.size());
+    std::memcpy(inputs.host(), inputs_.host(), program.layout.input_bytes);
+    inputs_ = std::move(inputs);
+    slots_ = std::move(slots);
+    slot_bytes_ = slot_bytes;
+    steps_ = most;
+    chains_.assign(chains.begin(), chains.end());
+    std::vector<Place> before = std::move(places_);
+    place_own();
+    for (uint32_t i = 0; i < before.size(); ++i)
+        if (bound_[i]) places_[i] = before[i];
+    recordings_.clear();
+    tables_filled_ = false;
+}
+
+std::vector<Place> rz_instance::places_of(uint32_t step) const {
+    std::vector<Place> places = places_;
+    const uint64_t shift = step * input_block();
+    const auto move = [&](Place &place) {
+        place.address += shift;
+        place.offset += shift;
+        place.host += shift;
+    };
+    for (uint32_t i = 0; i < places.size(); ++i)
+        if (program.layout.inputs[i] >= 0 && !bound_[i]) move(places[i]);
+    for (const auto &[storage, offset] : program.table_offsets)
+        move(places[storage]);
+    uint64_t at = step * slot_bytes_;
+    for (const Chain &chain : chains_) {
+        const auto slot = [&](uint64_t offset) {
+            return Place{slots_.address() + offset, slots_.buffer(), slots_.offset() + offset,
+                         slots_.host() ? slots_.host() + offset : nullptr};
+        };
+        places[chain.from] = slot(at);
+        if (step > 0) places[chain.to] = slot(at - slot_bytes_);
+        const Tensor &t = program.region.tensors[chain.from];
+        at += align_up(static_cast<uint64_t>(t.extent(t.dims[0])), kCopyAlignment);
+    }
+    return places;
+}
+
 void rz_instance::bind(std::span<const rz_binding> bindings) {
     for (const rz_binding &b : bindings) {
         const Memory &memory = b.buffer->memory;
@@ -59,22 +121,23 @@ void rz_instance::bind(std::span<const rz_binding> bindings) {
 
 const std::byte *rz_instance::in_place(uint32_t tensor) const {
     // Another instance may write a bound buffer before the host has looked at it.
-    return bound_[tensor] ? nullptr : places_[tensor].host;
+    return bound_[tensor] || is_chained(tensor) ? nullptr : places_[tensor].host;
 }
 
-void rz_instance::update(uint32_t tensor, uint64_t offset, const void *data, uint64_t size) {
+void rz_instance::update(uint32_t tensor, uint32_t step, uint64_t offset, const void *data,
+                         uint64_t size) {
     if (bound_[tensor])
         program.device.gpu.write(*bound_[tensor], bound_offsets_[tensor] + offset, data, size);
     else
-        std::memcpy(places_[tensor].host + offset, data, size);
+        std::memcpy(places_[tensor].host + step * input_block() + offset, data, size);
 }
 
-const Recording &rz_instance::recording(std::vector<int64_t> symbols,
+const Recording &rz_instance::recording(std::vector<int64_t> symbols, uint32_t steps,
                                         std::span<const Copy> copies) {
     program.bucket(symbols);
     const auto found =
         std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording &each) {
-            return each.symbols == symbols &&
+            return each.symbols == symbols && each.steps == steps &&
                    std::equal(each.copies.begin(), each.copies.end(), copies.begin(), copies.end());
         });
     if (found != recordings_.end()) {
@@ -90,6 +153,8 @@ const Recording &rz_instance::recording(std::vector<int64_t> symbols,
         fresh.commands = std::make_unique<Commands>(program.device.gpu);
     }
     fresh.symbols = std::move(symbols);
+    fresh.steps = steps;
+    fresh.times.reset(); // of as many steps as it had
     fresh.copies.assign(copies.begin(), copies.end());
     record(fresh);
     recordings_.push_front(std::move(fresh));
@@ -98,9 +163,11 @@ const Recording &rz_instance::recording(std::vector<int64_t> symbols,
 
 void rz_instance::record(Recording &recording) {
     Gpu &gpu = program.device.gpu;
-    if (!tables_filled_)
+    for (uint32_t s = 0; s < steps_ && !tables_filled_; ++s) {
+        const std::vector<Place> places = places_of(s);
         for (const auto &step : program.steps)
-            step->fill_table(places_);
+            step->fill_table(places);
+    }
     tables_filled_ = true;
     uint64_t bytes = 0;
     for (const Copy &copy : recording.copies)
@@ -114,29 +181,49 @@ void rz_instance::record(Recording &recording) {
     recording.commands->begin();
     gpu.full_barrier(commands);
     if (gpu.settings().profile && !recording.times)
-        recording.times =
-            std::make_unique<Timestamps>(gpu, 2 * static_cast<uint32_t>(program.steps.size()) + 1);
+        recording.times = std::make_unique<Timestamps>(
+            gpu, recording.steps * 2 * static_cast<uint32_t>(program.steps.size()) + 1);
     Timestamps *const times = recording.times.get();
     if (times) times->start(commands);
     Recorder recorder(gpu, commands, places_, recording.symbols, times);
-    for (const auto &step : program.steps)
-        recorder.record(*step);
+    recording.barriers = 2;
+    for (uint32_t s = 0; s < recording.steps; ++s) {
+        const std::vector<Place> places = places_of(s);
+        recorder.use(places);
+        for (const auto &step : program.steps)
+            recorder.record(*step);
+        recording.barriers += record_copies(commands, recording, s);
+    }
     gpu.full_barrier(commands);
     recording.dispatches = recorder.dispatches();
-    recording.barriers = recorder.barriers() + 2;
-    uint64_t at = 0;
-    for (const Copy &copy : recording.copies) {
-        const Place &from = places_[copy.tensor];
-        const VkBufferCopy region = {from.offset + copy.offset, readback_.offset() + at, copy.size};
-        gpu.vk().vkCmdCopyBuffer(commands, from.buffer, readback_.buffer(), 1, &region);
-        at += align_up(copy.size, kCopyAlignment);
-    }
-    if (!recording.copies.empty()) {
-        gpu.full_barrier(commands);
-        ++recording.barriers;
-    }
+    recording.barriers += recorder.barriers() + record_copies(commands, recording, recording.steps);
     if (times) times->mark(commands, "(results to the host)", bytes);
     recording.commands->end();
+}
+
+// Copies that are due behind step `step`, or behind the last one where `step` is their number; there a
+// barrier stands before them. Returns the barriers that it writes.
+uint32_t rz_instance::record_copies(VkCommandBuffer commands, const Recording &recording,
+                                    uint32_t step) const {
+    Gpu &gpu = program.device.gpu;
+    const bool end = step == recording.steps;
+    uint64_t at = 0;
+    uint32_t barriers = 0;
+    for (const Copy &copy : recording.copies) {
+        // What the next step writes over cannot wait.
+        const bool waits = copy.step + 1 == recording.steps || is_chained(copy.tensor);
+        if (waits ? end : copy.step == step) {
+            if (!end && barriers++ == 0) gpu.full_barrier(commands);
+            const Place from = places_of(copy.step)[copy.tensor];
+            const VkBufferCopy region = {from.offset + copy.offset, readback_.offset() + at,
+                                         copy.size};
+            gpu.vk().vkCmdCopyBuffer(commands, from.buffer, readback_.buffer(), 1, &region);
+        }
+        at += align_up(copy.size, kCopyAlignment);
+    }
+    if (barriers == 0 && (!end || recording.copies.empty())) return 0;
+    gpu.full_barrier(commands);
+    return end ? 1 : 2;
 }
 
 namespace realizar::vulkan {

@@ -111,14 +111,15 @@ void rz_queue::fail_behind_running(const Failure &failure) {
 
 void rz_queue::start(Submission &work) {
     Counters &counters = device_.gpu.counters();
+    work.instance->prepare(work.steps, work.chains);
     for (const Submission::Piece &p : work.updates) {
-        work.instance->update(p.tensor, p.offset, work.bytes.data() + p.staged, p.size);
+        work.instance->update(p.tensor, p.step, p.offset, work.bytes.data() + p.staged, p.size);
         counters.bytes_written += p.size;
     }
     copies_.clear();
     for (const Submission::Piece &p : work.reads)
-        if (!work.instance->in_place(p.tensor)) copies_.push_back({p.tensor, p.offset, p.size});
-    const Recording &recording = work.instance->recording(work.symbols, copies_);
+        if (!work.in_place(p)) copies_.push_back({p.tensor, p.step, p.offset, p.size});
+    const Recording &recording = work.instance->recording(work.symbols, work.steps, copies_);
     device_.gpu.submit(*recording.commands, *progress_, started_ + 1);
     ++started_;
     ++running_;
@@ -132,7 +133,7 @@ void rz_queue::finish(Submission &work) {
     if (device_.gpu.settings().profile) work.instance->collect_times();
     uint64_t at = 0;
     for (const Submission::Piece &p : work.reads) {
-        const std::byte *from = work.instance->in_place(p.tensor);
+        const std::byte *from = work.in_place(p);
         if (from) {
             device_.gpu.copy_by_threads(p.to, from + p.offset, p.size);
         } else {

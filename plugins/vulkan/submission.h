@@ -8,12 +8,19 @@ namespace realizar::vulkan {
 
 struct Submission {
     struct Piece {
-        uint32_t tensor;
+        uint32_t tensor, step;
         uint64_t offset, size;
         uint64_t staged; // updates: where the bytes begin in `bytes`
         void *to;        // reads
     };
     rz_instance *instance = nullptr;
+    // Where the host finds what a read asks for; null: it must be copied.
+    const std::byte *in_place(const Piece &read) const {
+        return read.step + 1 == steps ? instance->in_place(read.tensor) : nullptr;
+    }
+
+    uint32_t steps = 1;
+    std::vector<Chain> chains;
     std::vector<int64_t> symbols;
     std::vector<Piece> updates, reads;
     std::vector<rz_point> waits, signals;

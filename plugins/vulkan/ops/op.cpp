@@ -23,6 +23,7 @@ constexpr struct {
     {RZ_OP_ATTENTION, plan_attention},
     {RZ_OP_ARGMAX, plan_argmax},
     {RZ_OP_TOP_K, plan_top_k},
+    {RZ_OP_SAMPLE, plan_sample},
     {RZ_OP_COPY, plan_copy},
     {RZ_OP_CLAMP, plan_elementwise},
     {RZ_OP_CONCAT, plan_concat},

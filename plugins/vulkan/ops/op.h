@@ -20,6 +20,7 @@ void plan_kv_write(Planner &planner, const Node &node);
 void plan_attention(Planner &planner, const Node &node);
 void plan_argmax(Planner &planner, const Node &node);
 void plan_top_k(Planner &planner, const Node &node);
+void plan_sample(Planner &planner, const Node &node);
 void plan_copy(Planner &planner, const Node &node);
 void plan_concat(Planner &planner, const Node &node);
 void plan_route(Planner &planner, const Node &node);

@@ -60,6 +60,8 @@ class Recorder {
         step.record(*this);
     }
 
+    // Where storages are from here on.
+    void use(std::span<const Place> places) { places_ = places; }
     const Features &features() const { return gpu_.features(); }
     uint32_t cores() const { return gpu_.physical().cores; }
     // Of a workgroup; every device has 16 KiB, and more than 48 KiB is left to others.

@@ -173,9 +173,24 @@ struct CombineParams {
 };
 
 struct SelectParams {
-    uint64_t x, values, indices; // values 0: ARGMAX
-    uint64_t picked;             // of top_k_pick.comp
+    uint64_t x, values, indices;
+    uint64_t picked; // of top_k_pick.comp
     uint stride, inner, rows, k;
+};
+
+// The best of each piece of a row: of numbers `x`, or of what the pieces of the level before gave.
+struct SelectPieceParams {
+    uint64_t x;
+    uint64_t from;            // 0, or [rows, inner] of (order, index); order 0 and index ~0: none
+    uint64_t to;              // [rows, pieces, kept] of these; 0: the last level
+    uint64_t values, indices; // [rows, kept] of the last level; values 0: none
+    uint stride, inner, rows, kept, pieces;
+    uint least; // order that smaller ones count as: ARGMAX takes NaN for -Inf
+};
+
+struct SampleParams {
+    uint64_t logits, tokens, draws, y;
+    uint logits_stride, tokens_stride, draws_stride, count, rows;
 };
 
 struct CopyParams {
