@@ -70,7 +70,8 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
 
 // Types without planes, and rotated caches, are for others.
 uint64_t own_types(const plugin::Contract &op) {
-    if (op.typed_input == 0 && op.dtypes == plugin::kEveryType) return plugin::kWeights;
+    if (op.typed_input == 0 && op.dtypes == plugin::kEveryType)
+        return plugin::kFloats | all_plane_types();
     return op.dtypes == plugin::kCaches ? op.dtypes & ~RZ_DTYPE_BIT(RZ_DTYPE_Q4_0) : op.dtypes;
 }
 

@@ -21,6 +21,7 @@ struct PlaneType {
 
 // nullptr for types that stay as they are.
 const PlaneType *plane_type(rz_dtype dtype);
+uint64_t all_plane_types(); // RZ_DTYPE_BIT of each
 
 // Planes of `blocks` blocks, one behind the other.
 struct PlaneLayout {
