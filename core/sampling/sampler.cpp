@@ -162,6 +162,21 @@ size_t Sampler::candidates_needed() const {
     return std::min(vocabulary_size_, kept + params_.logit_bias.size() + occurrences_.size());
 }
 
+void Sampler::next_draws(std::span<TokenDraw> draws) const {
+    Xoshiro256 random = random_;
+    for (TokenDraw &draw : draws) {
+        // Rounded down, so that it stays below 1.
+        const double uniform = params_.temperature > 0 ? random.uniform() : 0;
+        draw = {params_.temperature, static_cast<float>(params_.top_k), params_.top_p,
+                params_.min_p, static_cast<float>(std::floor(uniform * 0x1p24)) * 0x1p-24f};
+    }
+}
+
+void Sampler::drawn(size_t count) {
+    for (size_t i = 0; params_.temperature > 0 && i < count; ++i)
+        random_.next();
+}
+
 Token Sampler::sample(std::span<const float> logits) {
     logits = logits.first(std::min(logits.size(), vocabulary_size_));
     logits_.resize(logits.size());

@@ -37,6 +37,12 @@ struct SamplerParams {
     uint64_t seed = 0;
 };
 
+// What chooses one token where logits do not come to the host: a row of the operator SAMPLE
+// (realizar/backend.h).
+struct TokenDraw {
+    float temperature, top_k, top_p, min_p, uniform;
+};
+
 // Error bad_sampling_parameter: names the parameter, what was expected and what was found.
 Status check_sampler_params(const SamplerParams &params, size_t vocabulary_size);
 
@@ -55,6 +61,15 @@ class Sampler {
     // How many of the best raw logits decide the next result: the vocabulary's size without top-k
     // or when a bias or penalty may raise a logit.
     size_t candidates_needed() const;
+
+    // Does sample() look at nothing but logits? With biases or penalties it does not.
+    bool plain() const { return !penalises_ && params_.logit_bias.empty(); }
+    // The draws of the next tokens, one each: what SAMPLE makes of them is what sample() would choose,
+    // but where a draw falls within rounding of the border between two tokens (sums in F32 and the 24
+    // bits of `uniform` against double precision: about once in 10^5 tokens).
+    void next_draws(std::span<TokenDraw> draws) const;
+    // So many tokens were chosen by the first of these.
+    void drawn(size_t count);
 
     // Counts a token for the penalties: those of the prompt and each one chosen.
     void accept(Token token);

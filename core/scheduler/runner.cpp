@@ -1,5 +1,6 @@
 #include "core/scheduler/runner.h"
 
+#include "core/graph/infer.h"
 #include "core/scheduler/weight_loader.h"
 
 #include <algorithm>
@@ -73,8 +74,11 @@ struct Runner::State {
     Result<CompiledRegion> compile_region(size_t index, const Graph::Region &part,
                                           const Graph &whole);
     Status bind_states(CompiledRegion &region, const Graph::Region &part, const DevicePtr &device);
+    void gather(CompiledRegion &region, std::span<const int64_t> symbols,
+                std::span<const StepUpdate> updates, std::span<const StepRead> reads);
     Status run_region(size_t index, CompiledRegion &region, std::span<const int64_t> symbols,
-                      std::span<const StepUpdate> updates, std::span<const StepRead> reads);
+                      std::span<const StepUpdate> updates, std::span<const StepRead> reads,
+                      const StepRepeats &repeats);
 };
 
 Runner::Runner() : state_(std::make_unique<State>()) {}
@@ -219,34 +223,49 @@ Status Runner::State::bind_states(CompiledRegion &region, const Graph::Region &p
     return bindings.empty() ? Status{} : region.instance.bind(bindings);
 }
 
-Status Runner::State::run_region(size_t index, CompiledRegion &region,
-                                 std::span<const int64_t> symbols,
-                                 std::span<const StepUpdate> updates,
-                                 std::span<const StepRead> reads) {
+// What the region gets and gives: from and to the caller, or other regions.
+void Runner::State::gather(CompiledRegion &region, std::span<const int64_t> symbols,
+                           std::span<const StepUpdate> updates, std::span<const StepRead> reads) {
     region.updates.clear();
     for (const RegionTensor &input : region.inputs) {
-        const auto given = std::ranges::find(updates, input.original, &StepUpdate::tensor);
         const auto made = carried.find(input.original);
-        if (given != updates.end()) {
-            region.updates.push_back({sizeof(rz_update), 0, input.local, 0, 0, given->bytes.size(),
-                                      given->bytes.data()});
-        } else if (made != carried.end()) {
+        bool given = false;
+        for (const StepUpdate &update : updates) {
+            if (update.tensor != input.original) continue;
+            region.updates.push_back({sizeof(rz_update), 0, input.local, update.repeat, 0,
+                                      update.bytes.size(), update.bytes.data()});
+            given = true;
+        }
+        if (!given && made != carried.end())
             region.updates.push_back({sizeof(rz_update), 0, input.local, 0, 0,
                                       bytes_now(input, symbols), made->second.data()});
-        }
     }
     // A single region hands its outputs straight to the caller; otherwise all outputs are carried,
     // because a later region may need them.
     region.reads.clear();
     const bool single = placement.size() == 1;
     for (const RegionTensor &output : region.outputs) {
-        const auto wanted = std::ranges::find(reads, output.original, &StepRead::tensor);
-        if (single && wanted == reads.end()) continue;
-        std::byte *data = single ? wanted->bytes.data() : carried[output.original].data();
-        const uint64_t size = single ? wanted->bytes.size() : bytes_now(output, symbols);
-        region.reads.push_back({sizeof(rz_read), 0, output.local, 0, 0, size, data});
+        for (const StepRead &read : reads)
+            if (single && read.tensor == output.original)
+                region.reads.push_back({sizeof(rz_read), 0, output.local, read.repeat, 0,
+                                        read.bytes.size(), read.bytes.data()});
+        if (!single)
+            region.reads.push_back({sizeof(rz_read), 0, output.local, 0, 0,
+                                    bytes_now(output, symbols), carried[output.original].data()});
     }
+}
 
+Status Runner::State::run_region(size_t index, CompiledRegion &region,
+                                 std::span<const int64_t> symbols,
+                                 std::span<const StepUpdate> updates,
+                                 std::span<const StepRead> reads, const StepRepeats &repeats) {
+    gather(region, symbols, updates, reads);
+    const auto local = [](const std::vector<RegionTensor> &list, TensorId original) {
+        const auto found = std::ranges::find(list, original, &RegionTensor::original);
+        return found == list.end() ? kNoTensor : found->local;
+    };
+    const rz_chain chain{sizeof(rz_chain), 0, local(region.outputs, repeats.from),
+                         local(region.inputs, repeats.to)};
     const size_t device = placement[index].device;
     const rz_point signal{timelines[device].get(), ++reached[device]};
     rz_submit submit{};
@@ -259,6 +278,12 @@ Status Runner::State::run_region(size_t index, CompiledRegion &region,
     submit.read_count = static_cast<uint32_t>(region.reads.size());
     submit.signals = &signal;
     submit.signal_count = 1;
+    if (repeats.times > 1) {
+        submit.steps = repeats.times;
+        submit.chains = &chain;
+        submit.chain_count = 1;
+        submit.chain_stride = sizeof chain;
+    }
     RZ_TRY(queues[device].submit(submit));
     auto status = timelines[device].wait(signal.value, std::numeric_limits<uint64_t>::max());
     if (status.ok()) return status;
@@ -269,16 +294,43 @@ Status Runner::State::run_region(size_t index, CompiledRegion &region,
 }
 
 Status Runner::step(size_t variant, std::span<const int64_t> symbols,
-                    std::span<const StepUpdate> updates, std::span<const StepRead> reads) {
+                    std::span<const StepUpdate> updates, std::span<const StepRead> reads,
+                    const StepRepeats &repeats) {
     Variant &chosen = state_->variants.at(variant);
     for (size_t i = 0; i < chosen.regions.size(); ++i)
-        RZ_TRY(state_->run_region(i, chosen.regions[i], symbols, updates, reads));
+        RZ_TRY(state_->run_region(i, chosen.regions[i], symbols, updates, reads, repeats));
     if (chosen.regions.size() == 1) return {};
     for (const StepRead &read : reads) {
         const auto &bytes = state_->carried.at(read.tensor);
         std::copy_n(bytes.begin(), std::min(bytes.size(), read.bytes.size()), read.bytes.begin());
     }
     return {};
+}
+
+uint32_t Runner::most_repeats() const {
+    const DevicePtr &device = devices()[placement().front().device];
+    return placement().size() == 1 && (device->info().caps & RZ_CAP_STEPS) ? RZ_MAX_STEPS : 1;
+}
+
+Result<size_t> Runner::extend(Graph graph) {
+    State &state = *state_;
+    if (state.placement.size() != 1)
+        return make_error(Code::unsupported, "several_devices",
+                          "expected a graph on one device, found it on %zu regions",
+                          state.placement.size());
+    const DevicePtr &device = state.options.devices[state.placement[0].device];
+    RZ_ASSIGN(const std::vector<uint8_t> states, device->classify(graph.view()));
+    const auto refused = std::ranges::find(states, uint8_t{RZ_NODE_NO});
+    if (refused != states.end())
+        return make_error(Code::unsupported, "not_on_device", "operator %s cannot run on %s",
+                          op_name(graph.nodes()[static_cast<size_t>(refused - states.begin())].op),
+                          device->label().c_str());
+    std::vector<Graph::Region> parts;
+    parts.push_back(graph.extract(0, graph.nodes().size()));
+    Variant variant{std::move(graph), {}};
+    RZ_TRY(state.compile(variant, parts));
+    state.variants.push_back(std::move(variant));
+    return state.variants.size() - 1;
 }
 
 std::vector<TensorId> Runner::states() const {

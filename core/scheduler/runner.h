@@ -31,14 +31,24 @@ struct RunnerOptions {
     std::function<void(std::span<const std::byte>)> release;
 };
 
+// `repeat`: of a step that runs several times (StepRepeats), which time this is for.
 struct StepUpdate {
     TensorId tensor; // an INPUT of the graph
     std::span<const std::byte> bytes;
+    uint32_t repeat = 0;
 };
 
 struct StepRead {
     TensorId tensor; // an output of the graph
     std::span<std::byte> bytes;
+    uint32_t repeat = 0;
+};
+
+// A step that runs several times in one submission: each time with updates of its own, and with `to`
+// (an INPUT) holding what `from` (an output) held the time before.
+struct StepRepeats {
+    uint32_t times = 1;
+    TensorId from = kNoTensor, to = kNoTensor;
 };
 
 class Runner {
@@ -50,7 +60,15 @@ class Runner {
     // One step. Symbol values are within the variant's bounds. Nothing is allocated after the first
     // step of a variant.
     Status step(size_t variant, std::span<const int64_t> symbols,
-                std::span<const StepUpdate> updates, std::span<const StepRead> reads);
+                std::span<const StepUpdate> updates, std::span<const StepRead> reads,
+                const StepRepeats &repeats = {});
+    // How often a step may run in one submission.
+    uint32_t most_repeats() const;
+
+    // A further variant: the graph of variant 0 with more nodes behind it, which run where its last ones
+    // do. Returns its number. Code::unsupported if that device cannot run them, or if the graph is
+    // spread over several devices.
+    Result<size_t> extend(Graph graph);
 
     // STATE tensors of the graphs, rising, and their bytes in canonical layout. Between steps only.
     std::vector<TensorId> states() const;

@@ -388,4 +388,48 @@ TEST(Sampler, BadParameters) {
     EXPECT_TRUE(Sampler::create(good, 10).ok());
 }
 
+TEST(Sampler, DrawsAreItsNextNumbers) {
+    constexpr size_t kCount = 6;
+    auto params = plain(0.7f);
+    params.seed = 11;
+    params.top_k = 17;
+    params.top_p = 0.8f;
+    params.min_p = 0.1f;
+    Sampler sampler = make_sampler(params, 50), twin = make_sampler(params, 50);
+    const auto expected = uniforms(11, kCount);
+    std::vector<TokenDraw> draws(kCount);
+    for (int twice = 0; twice < 2; ++twice) { // asking uses nothing up
+        sampler.next_draws(draws);
+        for (size_t i = 0; i < kCount; ++i) {
+            EXPECT_LE(draws[i].uniform, expected[i]);
+            EXPECT_GT(draws[i].uniform, expected[i] - 0x1p-24);
+            EXPECT_EQ(draws[i].temperature, 0.7f);
+            EXPECT_EQ(draws[i].top_k, 17.0f);
+            EXPECT_EQ(draws[i].top_p, 0.8f);
+            EXPECT_EQ(draws[i].min_p, 0.1f);
+        }
+    }
+    std::mt19937_64 random(3);
+    const auto logits = random_logits(random, 50, 2.0);
+    sampler.drawn(2);
+    twin.sample(logits);
+    twin.sample(logits);
+    for (int i = 0; i < 8; ++i)
+        EXPECT_EQ(sampler.sample(logits), twin.sample(logits));
+    params.temperature = 0; // no numbers at all
+    Sampler greedy = make_sampler(params, 50);
+    greedy.drawn(3);
+    greedy.next_draws(draws);
+    EXPECT_EQ(draws[0].uniform, 0.0f);
+}
+
+TEST(Sampler, PlainMeansLogitsAlone) {
+    EXPECT_TRUE(make_sampler(plain(), 9).plain());
+    EXPECT_FALSE(make_sampler(with(plain(), &SamplerParams::repeat_penalty, 1.1f), 9).plain());
+    EXPECT_FALSE(make_sampler(with(plain(), &SamplerParams::presence_penalty, 0.1f), 9).plain());
+    auto biased = plain();
+    biased.logit_bias = {{3, 1}};
+    EXPECT_FALSE(make_sampler(biased, 9).plain());
+}
+
 } // namespace

@@ -59,6 +59,10 @@ rz_submit Submission::make(rz_instance *instance) const {
     submit.wait_count = static_cast<uint32_t>(waits.size());
     submit.signals = signals.data();
     submit.signal_count = static_cast<uint32_t>(signals.size());
+    submit.steps = steps;
+    submit.chains = chains.data();
+    submit.chain_count = static_cast<uint32_t>(chains.size());
+    submit.chain_stride = sizeof(rz_chain);
     return submit;
 }
 

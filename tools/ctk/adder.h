@@ -30,6 +30,8 @@ struct Submission {
     std::vector<rz_update> updates;
     std::vector<rz_read> reads;
     std::vector<rz_point> waits, signals;
+    uint32_t steps = 1;
+    std::vector<rz_chain> chains;
 
     void update(TensorId tensor, const void *data, uint64_t size, uint64_t offset = 0);
     void read(TensorId tensor, void *data, uint64_t size, uint64_t offset = 0);

@@ -35,6 +35,7 @@ CaseList device_cases(const Offer &offer) {
     add_buffer_cases(cases);
     add_timeline_cases(cases);
     add_submit_cases(cases);
+    add_steps_cases(cases);
     add_fault_cases(cases);
     add_growth_cases(cases);
     add_thread_cases(cases);

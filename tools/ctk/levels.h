@@ -17,6 +17,7 @@ void add_driver_cases(CaseList &cases);
 void add_buffer_cases(CaseList &cases);
 void add_timeline_cases(CaseList &cases);
 void add_submit_cases(CaseList &cases);
+void add_steps_cases(CaseList &cases);
 void add_fault_cases(CaseList &cases);
 void add_growth_cases(CaseList &cases);
 void add_thread_cases(CaseList &cases);
