@@ -18,8 +18,8 @@ struct Interval {
     double low = 0, high = 0;
 };
 
-double mean(std::span<const double> samples);   // 0 of nothing
-double median(std::span<const double> samples); // 0 of nothing
+double mean(std::span<const double> samples);               // 0 of nothing
+double median(std::span<const double> samples);             // 0 of nothing
 double standard_deviation(std::span<const double> samples); // of a sample (n - 1); 0 below two
 // Standard deviation over mean; 0 where the mean is 0.
 double coefficient_of_variation(std::span<const double> samples);

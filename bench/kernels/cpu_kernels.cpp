@@ -63,10 +63,14 @@ struct Type {
     uint64_t elements, bytes;
     bool long_rows; // activations of packed weights
 };
-constexpr Type kTypes[] = {{kF32, "F32", 1, 4, false},     {kF16, "F16", 1, 2, false},
-                           {kBF16, "BF16", 1, 2, false},   {kQ8_0, "Q8_0", 32, 34, false},
-                           {kQ4_0, "Q4_0", 32, 18, false}, {kQ4_K, "Q4_K", 256, 144, true},
-                           {kQ6_K, "Q6_K", 256, 210, true}};
+constexpr Type kTypes[] = {{kF32, "F32", 1, 4, false},         {kF16, "F16", 1, 2, false},
+                           {kBF16, "BF16", 1, 2, false},       {kQ8_0, "Q8_0", 32, 34, false},
+                           {kQ4_0, "Q4_0", 32, 18, false},     {kQ4_1, "Q4_1", 32, 20, false},
+                           {kQ5_0, "Q5_0", 32, 22, false},     {kQ5_1, "Q5_1", 32, 24, false},
+                           {kIQ4_NL, "IQ4_NL", 32, 18, false}, {kMXFP4, "MXFP4", 32, 17, false},
+                           {kQ3_K, "Q3_K", 256, 110, true},    {kQ4_K, "Q4_K", 256, 144, true},
+                           {kQ5_K, "Q5_K", 256, 176, true},    {kQ6_K, "Q6_K", 256, 210, true},
+                           {kIQ4_XS, "IQ4_XS", 256, 136, true}};
 
 constexpr uint64_t kK = 2048, kTokens = 250;
 constexpr uint64_t kWeightBytes = uint64_t{192} << 20; // of each thread
@@ -123,7 +127,7 @@ struct Bench {
     void print(const Kernels &k, const Type &t, const char *layout, double bytes, double dot,
                double batch, double macs, double gemm) {
         const double rate = bytes * threads / dot * 1e-9;
-        std::printf("%-7s %-5s %-9s %7.1f GB/s %4.0f%%  %5.2fx  %7.1f GMAC/s\n", k.isa, t.name,
+        std::printf("%-7s %-6s %-9s %7.1f GB/s %4.0f%%  %5.2fx  %7.1f GMAC/s\n", k.isa, t.name,
                     layout, rate, 100 * rate / roof, batch / dot, macs * threads / gemm * 1e-9);
         std::fflush(stdout);
     }
@@ -165,7 +169,7 @@ struct Bench {
             return best(threads, [&](unsigned i) {
                 k.packed[t.type]({weights[i]->data, n, kK, x.data(), static_cast<int64_t>(x_stride),
                                   tokens, y[i].data(), static_cast<int64_t>(n * 4),
-                                  scratch[i].get()});
+                                  scratch[i].get(), nullptr, 1});
             });
         };
         print(k, t, "packed", static_cast<double>(layout.bytes(rows, kK)), run(rows, 1),
@@ -186,7 +190,7 @@ int main(int argc, char **argv) {
                       [&](unsigned i) { sink += read_all(bench.weights[i]->data, kWeightBytes); });
     std::printf("%u thread%s, read %.1f GB/s\n", bench.threads, bench.threads == 1 ? "" : "s",
                 bench.roof);
-    std::printf("%-7s %-5s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
+    std::printf("%-7s %-6s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
                 "batch8", "gemm");
     for (const Kernels *k : available_kernels())
         for (const Type &t : kTypes) {

@@ -1,11 +1,13 @@
 // realizar bench: how fast this machine runs a model.
-#include "bench/workload.h"
+#include "tools/realizar/bench_run.h"
 #include "tools/realizar/commands.h"
-#include "tools/realizar/interrupt.h"
-#include "tools/realizar/options.h"
 
-#include <algorithm>
-#include <cstdio>
+#include "bench/page.h"
+#include "bench/tables.h"
+
+#include <array>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 
 namespace realizar::cli {
@@ -13,117 +15,89 @@ namespace {
 
 constexpr const char *kFooter =
     R"(Tests: ppN evaluates a prompt of N tokens, tgN generates N tokens one by one; "@dD" after D tokens
-of context, "xS" for S sequences together. Each is run once to warm up and then -r times; with a peer
-the two take turns. Rates are tokens per second, the median and the range.
+of context, "xS" for S sequences together. Each is run once to warm up and then until its rates vary
+by less than --variation or --budget is over; with -r exactly so often. With a peer the two take turns.
+Rates are medians in tokens per second with the interval that holds the median at 95 %; times are of
+one generated token, or of the whole prompt. Results are appended to a history unless --no-history.
 
 Examples:
   realizar bench -p 512 -n 64
+  realizar bench --all-backends -o markdown
   realizar bench -m model.gguf --backend cpu -t 2 -p 512 -n 64 -r 3 -o json
   realizar bench -m model.gguf -p 0 -n 64 --depth 4096
-  realizar bench -m model.gguf --peer-llama-cpp /opt/llama.cpp/lib)";
+  realizar bench -m model.gguf --peer llama.cpp=vulkan --peer-llama-cpp /opt/llama.cpp/lib
+  realizar bench compare before.json after.json
+  realizar bench report -o page.html)";
 
-struct BenchOptions : ModelOptions {
-    std::vector<uint32_t> prompts{512}, decodes{64}, depths{0}, sequences{1};
-    uint32_t repetitions = 5;
-    std::string output = "table", peer;
-    int gpu_layers = 0;
+// How each value of -o shows a document.
+struct Output {
+    const char *name;
+    std::function<std::string(const Json &)> text;
+};
+const std::array kOutputs = {
+    Output{"table", bench::table_text},
+    Output{"json",
+           [](const Json &document) {
+               return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+           }},
+    Output{"csv", bench::csv_text},
+    Output{"markdown", bench::markdown_text},
+    Output{"html",
+           [](const Json &document) {
+               return bench::html_page({&document, 1});
+           }},
 };
 
-std::vector<bench::Workload> workloads(const BenchOptions &options) {
-    std::vector<bench::Workload> list;
-    for (const uint32_t depth : options.depths) {
-        for (const uint32_t prompt : options.prompts)
-            if (prompt > 0) list.push_back({prompt, 0, depth, 1});
-        for (const uint32_t decode : options.decodes)
-            for (const uint32_t sequences : options.sequences)
-                if (decode > 0 && (sequences == 1 || depth == 0))
-                    list.push_back({0, decode, depth, sequences});
-    }
-    return list;
+Status run(const BenchOptions &options) {
+    RZ_ASSIGN(const Json document, run_benchmark(options));
+    for (const Output &output : kOutputs)
+        if (options.output == output.name) print_text(output.text(document));
+    const std::string history = options.history.empty() ? default_history() : options.history;
+    if (options.no_history || history.empty()) return {};
+    return bench::append_history(history, document);
 }
 
-struct Row {
-    std::string backend, device;
-    bench::Measurement measurement;
-    double ratio = 0; // to the peer's median; 0: no peer
-};
-
-void print_results_json(const std::vector<Row> &rows) {
-    Json results = Json::array();
-    for (const Row &row : rows) {
-        const bench::Measurement &m = row.measurement;
-        Json entry = {{"backend", row.backend},
-                      {"device", row.device},
-                      {"test", m.test},
-                      {"tok_s", {{"median", m.median()}, {"min", m.min()}, {"max", m.max()}}}};
-        if (row.ratio > 0) entry["ratio_to_peer"] = row.ratio;
-        results.push_back(std::move(entry));
-    }
-    print_json({{"results", results}}, 2);
+void add_workload_options(CLI::App &command, BenchOptions &options) {
+    command.add_option("-p,--prompt", options.prompts, "prompt lengths, with commas")
+        ->delimiter(',')
+        ->capture_default_str();
+    command.add_option("-n,--n-gen", options.decodes, "tokens to generate, with commas")
+        ->delimiter(',')
+        ->capture_default_str();
+    command.add_option("-d,--depth", options.depths, "tokens of context before, with commas")
+        ->delimiter(',')
+        ->capture_default_str();
+    command.add_option("--sequences", options.sequences, "sequences decoded together, with commas")
+        ->delimiter(',')
+        ->check(CLI::Range(1u, 1024u))
+        ->capture_default_str();
+    command
+        .add_option("-r,--repetitions", options.repetitions,
+                    "timed runs of each test (default: until they agree)")
+        ->check(CLI::Range(1u, 10000u));
+    command
+        .add_option("--variation", options.rule.variation,
+                    "coefficient of variation that is good enough")
+        ->check(CLI::Range(0.0001, 1.0))
+        ->capture_default_str();
+    command.add_option("--budget", options.rule.budget_s, "seconds for each test at most")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
 }
 
-void print_results_table(const std::vector<Row> &rows) {
-    std::string text = "backend       device                          test              tok/s  "
-                       "(min - max)            ratio\n";
-    for (const Row &row : rows) {
-        const bench::Measurement &m = row.measurement;
-        char line[256], ratio[32] = "";
-        if (row.ratio > 0) std::snprintf(ratio, sizeof ratio, "%.2f", row.ratio);
-        std::snprintf(line, sizeof line, "%-13s %-31.31s %-12s %10.2f  (%.2f - %.2f)  %s\n",
-                      row.backend.c_str(), row.device.c_str(), m.test.c_str(), m.median(), m.min(),
-                      m.max(), ratio);
-        text += line;
-    }
-    print_text(text);
-}
-
-Result<std::vector<Row>> measure_all(const BenchOptions &options, LoadedModel &loaded,
-                                     const std::vector<bench::Workload> &work, uint32_t context,
-                                     uint32_t sequences) {
-    const DevicePtr &device = loaded.engine->runner().devices().front();
-    std::vector<std::unique_ptr<bench::Contender>> contenders;
-    contenders.push_back(bench::realizar_contender(loaded.engine, "realizar"));
-    if (!options.peer.empty()) {
-        const auto threads = static_cast<int>(loaded.backends->host().threads());
-        RZ_ASSIGN(auto peer, bench::llama_cpp_contender(options.peer, options.model, threads,
-                                                        context, sequences, options.gpu_layers));
-        contenders.push_back(std::move(peer));
-    }
-    const auto progress = [&](const std::string &what) {
-        if (options.verbose) print_note(what);
-        return !Interrupt::requested();
-    };
-    RZ_ASSIGN(const auto measured, bench::measure(contenders, work, options.repetitions, progress));
-    std::vector<Row> rows;
-    for (size_t i = 0; i < measured.size(); ++i) {
-        const bool ours = i % contenders.size() == 0;
-        Row row{ours ? device->label() : measured[i].contender,
-                ours ? printable(device->info().name) : "", measured[i], 0};
-        row.backend = row.backend.substr(0, row.backend.find(':'));
-        if (ours && contenders.size() > 1)
-            row.ratio = measured[i].median() / measured[i + 1].median();
-        rows.push_back(std::move(row));
-    }
-    return rows;
-}
-
-Status run(BenchOptions options) {
-    const std::vector<bench::Workload> work = workloads(options);
-    if (work.empty())
-        return make_error(Code::invalid_argument, "no_test",
-                          "expected at least one of -p and -n above 0");
-    if (!options.peer.empty() && options.model.empty())
-        return make_error(Code::invalid_argument, "no_model",
-                          "a peer needs a model file: expected one with -m");
-    uint32_t context = 0;
-    for (const bench::Workload &one : work)
-        context = std::max(context, one.context());
-    if (options.context == 0) options.context = context;
-    const uint32_t sequences = std::ranges::max(options.sequences);
-    RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
-    RZ_ASSIGN(const auto rows, measure_all(options, loaded, work, options.context, sequences));
-    options.output == "json" ? print_results_json(rows) : print_results_table(rows);
-    return {};
+void add_peer_options(CLI::App &command, BenchOptions &options) {
+    command
+        .add_option("--peer", options.peer,
+                    "also time a peer in turn: llama.cpp, or llama.cpp=cpu, =vulkan, =cuda")
+        ->check(CLI::IsMember({"llama.cpp", "llama.cpp=cpu", "llama.cpp=vulkan", "llama.cpp=cuda"}))
+        ->type_name("NAME");
+    command
+        .add_option("--peer-llama-cpp", options.peer_folder,
+                    "folder of its prebuilt libraries (default: $REALIZAR_PEER_LLAMA_CPP)")
+        ->type_name("FOLDER");
+    command
+        .add_option("--peer-gpu-layers", options.gpu_layers, "layers that the peer puts on a GPU")
+        ->capture_default_str();
 }
 
 } // namespace
@@ -131,36 +105,27 @@ Status run(BenchOptions options) {
 void add_bench(CLI::App &app, Action &action) {
     CLI::App *command = app.add_subcommand("bench", "time a model on this machine");
     command->footer(kFooter);
+    command->require_subcommand(0, 1);
     auto options = std::make_shared<BenchOptions>();
-    command->add_option("-p,--prompt", options->prompts, "prompt lengths, with commas")
-        ->delimiter(',')
+    add_workload_options(*command, *options);
+    std::vector<std::string> names;
+    for (const Output &output : kOutputs)
+        names.emplace_back(output.name);
+    command->add_option("-o,--output", options->output, "table, json, csv, markdown or html")
+        ->check(CLI::IsMember(names))
         ->capture_default_str();
-    command->add_option("-n,--n-gen", options->decodes, "tokens to generate, with commas")
-        ->delimiter(',')
-        ->capture_default_str();
-    command->add_option("-d,--depth", options->depths, "tokens of context before, with commas")
-        ->delimiter(',')
-        ->capture_default_str();
-    command
-        ->add_option("--sequences", options->sequences, "sequences decoded together, with commas")
-        ->delimiter(',')
-        ->check(CLI::Range(1u, 1024u))
-        ->capture_default_str();
-    command->add_option("-r,--repetitions", options->repetitions, "timed runs of each test")
-        ->check(CLI::Range(1u, 10000u))
-        ->capture_default_str();
-    command->add_option("-o,--output", options->output, "table or json")
-        ->check(CLI::IsMember({"table", "json"}))
-        ->capture_default_str();
-    command
-        ->add_option("--peer-llama-cpp", options->peer,
-                     "also time the llama.cpp libraries in this folder, in turn")
-        ->type_name("FOLDER");
-    command
-        ->add_option("--peer-gpu-layers", options->gpu_layers, "layers that the peer puts on a GPU")
-        ->capture_default_str();
+    command->add_flag("--all-backends", options->all_backends,
+                      "each device of each plugin in turn, instead of --backend");
+    add_peer_options(*command, *options);
+    command->add_option("--history", options->history, "file to append results to")
+        ->type_name("FILE");
+    command->add_flag("--no-history", options->no_history, "append nothing");
     add_engine_options(*command, *options);
-    command->callback([=, &action] { action = [=] { return run(*options); }; });
+    add_bench_compare(*command, action);
+    add_bench_report(*command, action);
+    command->callback([=, &action] {
+        if (command->get_subcommands().empty()) action = [=] { return run(*options); };
+    });
 }
 
 } // namespace realizar::cli

@@ -31,6 +31,7 @@ std::string without_controls(std::string_view text) {
 } // namespace
 
 int exit_code(const Error &error) {
+    if (error.tag == "regression") return kExitRegression;
     switch (error.code) {
     case Code::invalid_argument: return kExitUsage;
     case Code::not_found:

@@ -22,6 +22,7 @@ enum ExitCode : int {
     kExitFile = 3,
     kExitDevice = 4,
     kExitContext = 5,
+    kExitRegression = 6,
     kExitCancelled = 130, // 128 + SIGINT, as shells report it
 };
 int exit_code(const Error &error);

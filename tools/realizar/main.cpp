@@ -46,7 +46,8 @@ constexpr const char *kFooter = R"(Examples:
 Each command has its own help: realizar run --help
 
 Exit codes: 0 success, 1 internal error, 2 wrong usage, 3 file or format, 4 device, plugin
-or memory, 5 the text does not fit the context, 130 cancelled)";
+or memory, 5 the text does not fit the context, 6 'bench compare' found something slower,
+130 cancelled)";
 
 // CLI11 takes options of one dash and several letters for a group of flags.
 std::vector<std::string> arguments(int argc, char **argv) {

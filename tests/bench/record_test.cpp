@@ -1,0 +1,178 @@
+// The document of a run: valid by its schema, readable again, and the same in every output.
+#include "bench/page.h"
+#include "bench/record.h"
+#include "bench/stop_rule.h"
+#include "bench/tables.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <unistd.h>
+
+using namespace realizar;
+using namespace realizar::bench;
+
+namespace {
+
+// What Python's jsonschema package has against the document; nothing if it is valid.
+std::string schema_errors(const Json &document) {
+    const std::string file =
+        testing::TempDir() + "/rz_record_" + std::to_string(getpid()) + ".json";
+    std::ofstream(file) << document.dump();
+    const std::string program = "python3 -c 'import json, sys, jsonschema\n"
+                                "schema, data = (json.load(open(name)) for name in sys.argv[1:])\n"
+                                "for e in jsonschema.Draft7Validator(schema).iter_errors(data):\n"
+                                "    print(list(e.absolute_path), e.message[:200])' ";
+    const std::string command =
+        program + REALIZAR_SOURCE_DIR "/bench/schema/bench-1.1.schema.json " + file + " 2>&1";
+    std::string said;
+    std::FILE *pipe = popen(command.c_str(), "r");
+    if (!pipe) return "popen failed";
+    char piece[512];
+    while (std::fgets(piece, sizeof piece, pipe))
+        said += piece;
+    const int status = pclose(pipe);
+    std::filesystem::remove(file);
+    return status == 0 ? said : "validator failed: " + said;
+}
+
+bool validator_missing() {
+    return std::system("python3 -c 'import jsonschema' >/dev/null 2>&1") != 0;
+}
+constexpr const char *kMissing = "Python's jsonschema package is not installed";
+
+Measurement measured(Workload work, double rate, uint64_t seed) {
+    std::mt19937_64 generator(seed);
+    std::normal_distribution<double> normal(rate, rate / 50);
+    Measurement m;
+    m.contender = "realizar";
+    m.work = work;
+    m.stop = Stop::variation;
+    for (int i = 0; i < 9; ++i) {
+        m.samples.push_back(normal(generator));
+        m.step_ms.push_back(1e3 / m.samples.back());
+    }
+    return m;
+}
+
+Json sample_document() {
+    Subject subject;
+    subject.backend = "cpu";
+    subject.device = "A \"quick\" CPU | <b>";
+    subject.runtime = "realizar";
+    subject.model = "tiny.gguf";
+    subject.format = "GGUF";
+    Measurement decode = measured({0, 16, 0, 1}, 40, 1), prompt = measured({64, 0, 8, 1}, 300, 2);
+    decode.temperatures = {61, 63, 62};
+    decode.joules = 720;
+    Json entries = Json::array({entry_json(subject, decode, {}), entry_json(subject, prompt, {}),
+                                skipped_json("vulkan", "", "no driver")});
+    const Json model = {{"name", "tiny.gguf"},
+                        {"format", "GGUF"},
+                        {"quantization", "Q4_K"},
+                        {"bytes", 1000},
+                        {"sha256", std::string(64, 'a')}};
+    return document_json(entries, environment_json(), model, 1763650000);
+}
+
+TEST(Record, IsValidByItsSchema) {
+    if (validator_missing()) GTEST_SKIP() << kMissing;
+    const Json document = sample_document();
+    EXPECT_EQ(schema_errors(document), "") << document.dump(2);
+    EXPECT_EQ(document["timestamp"], "2025-11-20T14:46:40Z");
+}
+
+TEST(Record, TheSchemaFindsWhatIsWrong) {
+    if (validator_missing()) GTEST_SKIP() << kMissing;
+    for (const char *path : {"/results/0/tok_s/median", "/results/0/metrics/energy", "/timestamp",
+                             "/results/1/sampling/actual_iterations", "/model/sha256"}) {
+        Json broken = sample_document();
+        broken[Json::json_pointer(path)] = Json::array({"something else"});
+        EXPECT_NE(schema_errors(broken), "") << path;
+    }
+}
+
+TEST(Record, KeepsWhatWasMeasured) {
+    const Json document = sample_document();
+    const Json &entry = document["results"][0];
+    EXPECT_EQ(entry["test"], "tg16");
+    EXPECT_EQ(samples_of(entry), measured({0, 16, 0, 1}, 40, 1).samples);
+    EXPECT_DOUBLE_EQ(entry["metrics"]["energy"]["token_joules"].get<double>(), 720.0 / (16 * 9));
+    EXPECT_DOUBLE_EQ(entry["thermal"]["max_temp_c"].get<double>(), 63);
+    EXPECT_TRUE(entry["metrics"]["ttft_ms"].is_null());
+    EXPECT_TRUE(document["results"][1]["metrics"]["itl_ms"].is_null());
+    EXPECT_TRUE(document["results"][1]["metrics"]["energy"]["total_joules"].is_null());
+    EXPECT_TRUE(samples_of(document["results"][2]).empty());
+    EXPECT_NE(entry_key(document, entry), entry_key(document, document["results"][1]));
+}
+
+TEST(Record, OutputsSayTheSame) {
+    const Json document = sample_document();
+    const std::string table = table_text(document), csv = csv_text(document),
+                      markdown = markdown_text(document), page = html_page({&document, 1});
+    for (const std::string &text : {table, csv, markdown, page}) {
+        EXPECT_NE(text.find("tg16"), std::string::npos) << text;
+        EXPECT_NE(text.find("pp64@d8"), std::string::npos) << text;
+        EXPECT_NE(text.find("no driver"), std::string::npos) << text;
+    }
+    EXPECT_NE(csv.find("\"A \"\"quick\"\" CPU | <b>\""), std::string::npos) << csv;
+    EXPECT_NE(markdown.find("CPU \\| <b>"), std::string::npos) << markdown;
+    EXPECT_EQ(page.find("<b>"), std::string::npos) << "names are text, not markup";
+    EXPECT_EQ(page.find("<script"), std::string::npos);
+    EXPECT_EQ(page.find("http"), std::string::npos) << "the page needs nothing from outside";
+}
+
+class HistoryFile : public testing::Test {
+  protected:
+    HistoryFile() : folder_(testing::TempDir() + "/rz_history_" + std::to_string(getpid())) {}
+    ~HistoryFile() override { std::filesystem::remove_all(folder_); }
+    std::string path() const { return folder_ + "/deep/bench.jsonl"; }
+    std::string folder_;
+};
+
+TEST_F(HistoryFile, GrowsLineByLine) {
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(append_history(path(), sample_document()).ok());
+    std::ofstream(path(), std::ios::app) << "{\"half\": \n";
+    const auto history = read_history(path());
+    ASSERT_TRUE(history.ok());
+    EXPECT_EQ(history->documents.size(), 3u);
+    EXPECT_EQ(history->damaged, 1u);
+    EXPECT_NE(html_page(history->documents).find("Trend: tiny.gguf"), std::string::npos);
+}
+
+TEST_F(HistoryFile, OtherFilesAreRefused) {
+    std::filesystem::create_directories(folder_);
+    const std::string other = folder_ + "/other.json";
+    EXPECT_EQ(read_document(other).error().tag, "open_failed");
+    std::ofstream(other) << "not JSON";
+    EXPECT_EQ(read_document(other).error().tag, "bad_json");
+    std::ofstream(other) << "[1, 2]";
+    EXPECT_EQ(read_document(other).error().tag, "not_a_benchmark");
+}
+
+TEST(StopRule, EndsByAgreementNumberOrTime) {
+    StopRule rule{3, 6, 0.05, 10};
+    const std::vector<double> close = {100, 101, 99}, wide = {100, 150, 60};
+    EXPECT_EQ(should_stop(rule, {}, 100), Stop::no) << "never without a sample";
+    EXPECT_EQ(should_stop(rule, std::span(close).first(2), 1), Stop::no);
+    EXPECT_EQ(should_stop(rule, close, 1), Stop::variation);
+    EXPECT_EQ(should_stop(rule, wide, 1), Stop::no);
+    EXPECT_EQ(should_stop(rule, wide, 10), Stop::budget);
+    EXPECT_EQ(should_stop(rule, std::vector<double>{1, 9, 2, 8, 3, 7}, 1), Stop::most);
+    rule.budget_s = 0;
+    EXPECT_EQ(should_stop(rule, wide, 1e6), Stop::no);
+}
+
+TEST(Environment, DigestsAreThoseOfTheStandard) {
+    // FIPS 180-2, appendix B.1.
+    const std::string abc = "abc";
+    EXPECT_EQ(sha256(std::as_bytes(std::span(abc))),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+} // namespace

@@ -1,0 +1,222 @@
+#include "tools/realizar/bench_run.h"
+
+#include "commit.h" // generated
+#include "models/builtin.h"
+#include "tools/realizar/interrupt.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+namespace realizar::cli {
+namespace {
+
+std::vector<bench::Workload> workloads(const BenchOptions &options) {
+    std::vector<bench::Workload> list;
+    for (const uint32_t depth : options.depths) {
+        for (const uint32_t prompt : options.prompts)
+            if (prompt > 0) list.push_back({prompt, 0, depth, 1});
+        for (const uint32_t decode : options.decodes)
+            for (const uint32_t sequences : options.sequences)
+                if (decode > 0 && (sequences == 1 || depth == 0))
+                    list.push_back({0, decode, depth, sequences});
+    }
+    return list;
+}
+
+// The type that most of the weights' bytes have, e.g. "Q4_K".
+std::string main_type(const GgufFile &file) {
+    std::map<std::string, uint64_t> bytes;
+    for (const GgufTensor &tensor : file.tensors())
+        bytes[dtype_info(tensor.dtype).name] += tensor.data.size();
+    const auto most = std::ranges::max_element(
+        bytes, [](const auto &a, const auto &b) { return a.second < b.second; });
+    return most == bytes.end() ? std::string() : most->first;
+}
+
+Result<Json> model_json(const BenchOptions &options, const GgufFile &file) {
+    std::string digest;
+    if (options.model.empty()) {
+        digest = bench::sha256(std::as_bytes(std::span(builtin_model().bytes)));
+    } else {
+        RZ_ASSIGN(digest, bench::sha256_of_file(options.model));
+    }
+    const std::string name = options.model.empty()
+                                 ? std::string(builtin_model().name)
+                                 : std::filesystem::path(options.model).filename().string();
+    return Json{{"name", printable(name, 200)},
+                {"format", file.format()},
+                {"quantization", main_type(file)},
+                {"bytes", file.size()},
+                {"sha256", digest}};
+}
+
+bench::Subject subject_of(const BenchOptions &options, const LoadedModel &loaded) {
+    const Engine &engine = *loaded.engine;
+    const DevicePtr &device = engine.runner().devices().front();
+    bench::Subject subject;
+    const std::string label = device->label();
+    subject.backend = label.substr(0, label.find(':'));
+    subject.device = printable(device->info().name);
+    subject.driver = printable(device->info().driver, 200);
+    subject.runtime = "realizar";
+    subject.runtime_version = REALIZAR_VERSION "+" REALIZAR_COMMIT;
+    subject.model = options.model.empty()
+                        ? std::string(builtin_model().name)
+                        : std::filesystem::path(options.model).filename().string();
+    subject.model = printable(subject.model, 200);
+    subject.format = engine.file().format();
+    subject.quantization = main_type(engine.file());
+    subject.threads = loaded.backends->host().threads();
+    subject.batch = engine.batch();
+    subject.context = engine.context();
+    subject.key_type = options.key_type;
+    subject.value_type = options.value_type;
+    subject.load_ms = loaded.load_ms;
+    subject.model_bytes = engine.weight_source_bytes();
+    if (const auto counters = device->counters())
+        if (counters->memory_peak > 0) subject.device_peak = counters->memory_peak;
+    // With a peer in this process nobody knows whose memory it is.
+    if (options.peer.empty()) subject.peak_resident = bench::peak_resident_bytes();
+    return subject;
+}
+
+bench::Subject peer_subject(bench::Subject subject, const std::string &name) {
+    subject.backend = subject.runtime = name;
+    subject.device = subject.driver = subject.runtime_version = "";
+    subject.load_ms = std::nullopt;
+    subject.device_peak = subject.peak_resident = std::nullopt;
+    return subject;
+}
+
+Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options, uint32_t sequences,
+                                                    uint32_t threads) {
+    std::string folder = options.peer_folder;
+    if (const char *set = std::getenv("REALIZAR_PEER_LLAMA_CPP"); folder.empty() && set)
+        folder = set;
+    if (folder.empty())
+        return make_error(Code::invalid_argument, "no_peer_folder",
+                          "expected the folder of the peer's libraries with --peer-llama-cpp or in "
+                          "$REALIZAR_PEER_LLAMA_CPP");
+    constexpr int kAllLayers = 999;
+    const bool gpu = options.peer.ends_with("=vulkan") || options.peer.ends_with("=cuda");
+    return bench::llama_cpp_contender(folder, options.model, static_cast<int>(threads),
+                                      options.context, sequences,
+                                      gpu ? kAllLayers : options.gpu_layers);
+}
+
+// Appends the entries of one backend and its peer.
+Status measure_one(const BenchOptions &options, const std::vector<bench::Workload> &work,
+                   Json &entries, Json &model) {
+    const uint32_t sequences = std::ranges::max(options.sequences);
+    RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
+    if (model.is_null()) {
+        RZ_ASSIGN(model, model_json(options, loaded.engine->file()));
+    }
+    std::vector<std::unique_ptr<bench::Contender>> contenders;
+    contenders.push_back(bench::realizar_contender(loaded.engine, "realizar"));
+    if (!options.peer.empty()) {
+        RZ_ASSIGN(auto peer, make_peer(options, sequences, loaded.backends->host().threads()));
+        contenders.push_back(std::move(peer));
+    }
+    std::vector<std::array<uint8_t, 16>> gpus;
+    const rz_device_info &info = loaded.engine->runner().devices().front()->info();
+    if (info.kind != RZ_DEVICE_CPU) {
+        gpus.emplace_back();
+        std::memcpy(gpus.back().data(), info.uuid, sizeof info.uuid);
+    }
+    const auto sensors = bench::machine_sensors(gpus);
+    const auto progress = [&](const std::string &what) {
+        if (options.verbose) print_note(what);
+        return !Interrupt::requested();
+    };
+    RZ_ASSIGN(const auto measured,
+              bench::measure(contenders, work, options.rule, progress, sensors.get()));
+    const bench::Subject ours = subject_of(options, loaded);
+    for (size_t i = 0; i < measured.size(); ++i) {
+        const bool own = i % contenders.size() == 0;
+        const bench::Subject subject = own ? ours : peer_subject(ours, options.peer);
+        Json entry = bench::entry_json(subject, measured[i], options.rule);
+        if (own && contenders.size() > 1)
+            entry["ratio_to_peer"] = measured[i].median() / measured[i + 1].median();
+        entries.push_back(std::move(entry));
+    }
+    return {};
+}
+
+// The devices that --all-backends runs, as "plugin" and "device" of a request. The reference is no
+// plugin, and computes for seconds what others compute in milliseconds.
+Status measure_all(const BenchOptions &options, const std::vector<bench::Workload> &work,
+                   Json &entries, Json &model) {
+    RZ_ASSIGN(const auto backends, open_backends(options));
+    for (const PluginRecord &record : backends->registry().records()) {
+        if (record.path.empty()) continue;
+        if (record.state != PluginState::ready)
+            entries.push_back(
+                bench::skipped_json(record.id.empty() ? record.path.filename().string() : record.id,
+                                    "", record.reason));
+        for (const rz_device_info &info : record.devices) {
+            if (record.state != PluginState::ready) break;
+            BenchOptions one = options;
+            one.device = {record.id, info.id, options.device.require};
+            const Status status = measure_one(one, work, entries, model);
+            if (status.ok()) continue;
+            if (status.error().code == Code::cancelled) return status;
+            entries.push_back(
+                bench::skipped_json(record.id, printable(info.name), status.error().message));
+        }
+    }
+    return {};
+}
+
+Status check(const BenchOptions &options, const std::vector<bench::Workload> &work) {
+    if (work.empty())
+        return make_error(Code::invalid_argument, "no_test",
+                          "expected at least one of -p and -n above 0");
+    if (!options.peer.empty() && options.model.empty())
+        return make_error(Code::invalid_argument, "no_model",
+                          "a peer needs a model file: expected one with -m");
+    if (options.all_backends &&
+        (options.device.backend != "auto" || !options.device.device.empty()))
+        return make_error(
+            Code::invalid_argument, "two_choices",
+            "expected --all-backends or a choice of --backend and --device, found both");
+    return {};
+}
+
+} // namespace
+
+Result<Json> run_benchmark(const BenchOptions &given) {
+    BenchOptions options = given;
+    if (options.peer.empty() && !options.peer_folder.empty()) options.peer = "llama.cpp";
+    if (options.repetitions) {
+        options.rule.least = options.rule.most = *options.repetitions;
+        options.rule.budget_s = 0;
+    }
+    const std::vector<bench::Workload> work = workloads(options);
+    RZ_TRY(check(options, work));
+    if (options.context == 0)
+        for (const bench::Workload &one : work)
+            options.context = std::max(options.context, one.context());
+    Json entries = Json::array(), model;
+    RZ_TRY(options.all_backends ? measure_all(options, work, entries, model)
+                                : measure_one(options, work, entries, model));
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    Json environment = bench::environment_json();
+    environment["realizar"] = REALIZAR_VERSION "+" REALIZAR_COMMIT;
+    return bench::document_json(std::move(entries), std::move(environment), std::move(model),
+                                std::chrono::duration_cast<std::chrono::seconds>(now).count());
+}
+
+std::string default_history() {
+    namespace fs = std::filesystem;
+    const char *data = std::getenv("XDG_DATA_HOME"), *home = std::getenv("HOME");
+    if (data && data[0] == '/') return fs::path(data) / "realizar" / "bench.jsonl";
+    if (home && home[0] == '/') return fs::path(home) / ".local/share/realizar/bench.jsonl";
+    return {};
+}
+
+} // namespace realizar::cli

@@ -1,0 +1,36 @@
+// What the parts of `realizar bench` share: the options of a run, and the run itself.
+#pragma once
+
+#include "bench/record.h"
+#include "tools/realizar/commands.h"
+#include "tools/realizar/options.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace realizar::cli {
+
+struct BenchOptions : ModelOptions {
+    std::vector<uint32_t> prompts{512}, decodes{64}, depths{0}, sequences{1};
+    std::optional<uint32_t> repetitions;
+    bench::StopRule rule;
+    std::string output = "table";
+    bool all_backends = false;
+    std::string peer, peer_folder; // "llama.cpp=vulkan"; empty folder: of the environment
+    int gpu_layers = 0;
+    std::string history;
+    bool no_history = false;
+};
+
+// Measures what the options ask for; the document of bench/record.h.
+Result<Json> run_benchmark(const BenchOptions &options);
+
+// Where results are appended: $XDG_DATA_HOME/realizar/bench.jsonl or the same below ~/.local/share;
+// empty where there is no home.
+std::string default_history();
+
+void add_bench_compare(CLI::App &bench, Action &action);
+void add_bench_report(CLI::App &bench, Action &action);
+
+} // namespace realizar::cli
