@@ -56,12 +56,33 @@ Result<std::vector<Graph>> build_variants(const ModelFile &model, const StepShap
 
 // Pages that a sequence needs in layers with a sliding window: what the oldest row of a batch sees, the
 // batch, and a page by which a sequence can be cut back. 0: no layer has one, or it would save nothing.
-uint32_t window_pages(const ModelConfig &config, const StepShape &shape) {
+uint32_t window_pages(const ModelConfig &config, const StepShape &shape, uint32_t sinks) {
     const uint64_t window = config.widest_window();
     if (window == 0) return 0;
+    // Sinks leave a window for good before the first slide, or stay in one.
+    const uint64_t behind = uint64_t{shape.pages} * shape.page_size;
+    if (sinks > 0 && window + 2 * shape.page_size + sinks > behind) return 0;
     const uint64_t positions = window + shape.max_tokens + shape.page_size;
     const uint64_t pages = (positions + shape.page_size - 1) / shape.page_size + 1;
     return pages < shape.pages ? static_cast<uint32_t>(pages) : 0;
+}
+
+// A streaming sequence has its sinks, the page that goes and one that stays.
+Status check_stream(const ModelFile &model, const EngineOptions &options, uint32_t context,
+                    uint32_t page) {
+    if (options.sinks == 0) return {};
+    if (model.gguf().find_tensor("position_embd.weight"))
+        return make_error(Code::unsupported, "cannot_stream",
+                          "architecture '%s': expected positions that only count between tokens, "
+                          "found learned ones, which cannot stream",
+                          model.config().architecture.c_str());
+    const uint64_t least = (uint64_t{options.sinks} + page - 1) / page * page + uint64_t{2} * page;
+    if (context < least)
+        return make_error(Code::invalid_argument, "bad_option",
+                          "context: expected at least %" PRIu64
+                          " positions to stream with the first %u kept, found %u",
+                          least, options.sinks, context);
+    return {};
 }
 
 Result<StepShape> step_shape(const ModelFile &model, const EngineOptions &options, uint32_t context,
@@ -71,6 +92,7 @@ Result<StepShape> step_shape(const ModelFile &model, const EngineOptions &option
                           "context: expected at most the %u positions that the model has learned, "
                           "found %u",
                           model.most_positions(), context);
+    RZ_TRY(check_stream(model, options, context, page));
     // Cells are numbered by I32 inputs.
     const uint64_t cells = (uint64_t{context} + page) * options.sequences;
     if (cells > std::numeric_limits<int32_t>::max())
@@ -86,7 +108,9 @@ Result<StepShape> step_shape(const ModelFile &model, const EngineOptions &option
     shape.cells = shape.pages * page * options.sequences;
     shape.key_type = options.key_type;
     shape.value_type = options.value_type;
-    shape.window_cells = window_pages(model.config(), shape) * page * options.sequences;
+    shape.streams = options.sinks > 0;
+    shape.window_cells =
+        window_pages(model.config(), shape, options.sinks) * page * options.sequences;
     return shape;
 }
 
@@ -122,6 +146,8 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
     engine->context_ = context;
     engine->batch_ = options.batch;
     engine->logit_rows_ = shape.max_logits;
+    engine->sinks_ = (options.sinks + kPageSize - 1) / kPageSize * kPageSize;
+    engine->rope_limit_ = std::max(options.rope_limit, 2 * (context + kPageSize));
     for (uint32_t i = options.sequences; i-- > 0;)
         engine->free_sequences_.push_back(i);
 
@@ -132,11 +158,12 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
         RZ_ASSIGN(variant, options.observer->watch(std::move(variant), *model));
     }
     const Graph &graph = variants.front();
-    engine->ids_ = {graph.find(kInputTokens),      graph.find(kInputPositions),
-                    graph.find(kInputSequences),   graph.find(kInputCells),
-                    graph.find(kInputPages),       graph.find(kInputLengths),
-                    graph.find(kInputLogitRows),   graph.find(kOutputLogits),
-                    graph.find(kInputWindowCells), graph.find(kInputWindowPages)};
+    engine->ids_ = {graph.find(kInputTokens),       graph.find(kInputPositions),
+                    graph.find(kInputSequences),    graph.find(kInputCells),
+                    graph.find(kInputPages),        graph.find(kInputLengths),
+                    graph.find(kInputLogitRows),    graph.find(kOutputLogits),
+                    graph.find(kInputWindowCells),  graph.find(kInputWindowPages),
+                    graph.find(kInputRopePositions)};
     RunnerOptions run;
     run.devices = options.devices;
     run.require_first = options.require_first;
@@ -145,13 +172,14 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
         // A file that was cut since it was mapped would end the process where it is read.
         RZ_TRY(file->verify_unchanged());
         const ModelWeight weight = model->weight(key);
-        return WeightBytes{weight.data, weight.dtype};
+        return WeightBytes{weight.parts, weight.dtype};
     };
     run.release = [&](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
     RZ_TRY(file->verify_unchanged());
     RZ_ASSIGN(engine->runner_, Runner::create(std::move(variants), run));
     engine->model_ = std::move(model);
     engine->tokenizer_ = std::move(tokenizer);
+    RZ_TRY(engine->prepare_stream(shape));
     return engine;
 }
 
@@ -179,6 +207,7 @@ void Engine::release_sequence(uint32_t sequence) {
 void Engine::shrink(uint32_t sequence, uint32_t length) {
     pages_.cut(sequence, length);
     if (window_pages_) window_pages_->cut(sequence, length);
+    if (sinks_ > 0 && length == 0) streamed_[sequence].shift = 0;
 }
 
 uint32_t Engine::cut(uint32_t sequence, uint32_t length) {
@@ -187,6 +216,10 @@ uint32_t Engine::cut(uint32_t sequence, uint32_t length) {
     // The next row, at position `length`, sees the window - 1 positions before it.
     const uint32_t seen = length >= window ? length + 1 - window : 0;
     if (model_->recurrent() || (window_pages_ && window_pages_->first(sequence) > seen)) length = 0;
+    if (stream_place(sequence).shift > 0 && length < sinks_) { // not all sinks stay: turn them back
+        if (!turn_sinks(sequence, 0).ok()) length = 0;
+        streamed_[sequence].shift = 0;
+    }
     shrink(sequence, length);
     return length;
 }
@@ -260,14 +293,17 @@ Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
 
 Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     Inputs &in = inputs_;
-    for (auto *list :
-         {&in.tokens, &in.positions, &in.sequences, &in.cells, &in.window_cells, &in.logit_rows})
+    for (auto *list : {&in.tokens, &in.positions, &in.rope_positions, &in.sequences, &in.cells,
+                       &in.window_cells, &in.logit_rows})
         list->clear();
     in.updates.clear();
     for (size_t i = 0; i < rows.size(); ++i) {
         const BatchRow &row = rows[i];
         in.tokens.push_back(row.token);
         in.positions.push_back(static_cast<int32_t>(row.position));
+        if (ids_.rope_positions != kNoTensor)
+            in.rope_positions.push_back(
+                static_cast<int32_t>(row.position + streamed_[row.sequence].shift));
         in.sequences.push_back(static_cast<int32_t>(row.sequence));
         in.cells.push_back(pages_.cell(row.sequence, row.position));
         if (window_pages_)
@@ -279,6 +315,8 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
 
     in.updates.push_back({ids_.tokens, bytes_of(in.tokens)});
     in.updates.push_back({ids_.positions, bytes_of(in.positions)});
+    if (ids_.rope_positions != kNoTensor)
+        in.updates.push_back({ids_.rope_positions, bytes_of(in.rope_positions)});
     in.updates.push_back({ids_.sequences, bytes_of(in.sequences)});
     in.updates.push_back({ids_.cells, bytes_of(in.cells)});
     in.updates.push_back({ids_.pages, bytes_of(pages_.table())});

@@ -4,6 +4,7 @@
 // comfortable way to use it. One thread at a time may run(); everything const is thread-safe.
 #pragma once
 
+#include "core/engine/key_turner.h"
 #include "core/engine/kv_pages.h"
 #include "core/engine/step_observer.h"
 #include "core/models/model.h"
@@ -27,6 +28,12 @@ struct EngineOptions {
     uint32_t sequences = 1;         // that can be alive at once
     uint32_t batch = 512;           // rows per step
     uint32_t logit_rows = 1;        // rows per step that may ask for logits
+    // Above 0 the engine streams (see slide()), and at least so many first positions of a sequence
+    // stay.
+    uint32_t sinks = 0;
+    // A streaming engine keeps the positions that RoPE sees below this (or twice the context), so that
+    // they are exact in F32.
+    uint32_t rope_limit = 1u << 24;
     DType key_type = DType::F16, value_type = DType::F16; // of the cache: F32, F16, Q8_0, Q4_0
     bool check_tensors = false; // look for NaN and Inf in all weights first
     std::function<bool(uint64_t done, uint64_t total)> progress; // bytes; false cancels
@@ -38,6 +45,13 @@ struct BatchRow {
     uint32_t position;
     uint32_t sequence;
     bool logits; // wanted for this row
+};
+
+// Where a sequence that has slid stands: RoPE sees its position p as p + shift, and the first `sinks`
+// positions have stayed. Both 0 if it has not.
+struct StreamPlace {
+    uint32_t shift = 0, sinks = 0;
+    bool operator==(const StreamPlace &) const = default;
 };
 
 // A part of what a sequence has in memory: rows of one state, which are positions of the KV cache or,
@@ -73,6 +87,18 @@ class Engine {
     uint32_t cut(uint32_t sequence, uint32_t length);
     uint32_t length(uint32_t sequence) const { return pages_.length(sequence); }
 
+    // Attention sinks (Xiao et al., StreamingLLM, arXiv:2309.17453): text without end in a cache of
+    // fixed size. Positions that a sequence keeps when it slides, whole pages; 0: the engine does not
+    // stream.
+    uint32_t sinks() const { return sinks_; }
+    // Forgets the page of positions behind the sinks and returns how many those are. What lies behind
+    // moves down by as much: keys stay where and as they are, only those of the sinks are turned, from
+    // what they were at first, to the distance that they have now. The sequence must be full, and is
+    // empty after an error.
+    Result<uint32_t> slide(uint32_t sequence);
+    StreamPlace stream_place(uint32_t sequence) const;
+    Status check_place(const StreamPlace &place) const; // session_mismatch: cannot go on there
+
     // Runs 1 to batch() rows. Positions of a sequence must continue it without a gap. `logits` gets
     // config().vocabulary floats for each row that wants them, in order. On an error the sequences
     // are as before, but for the contents of cells past their length; those of a recurrent model
@@ -80,15 +106,17 @@ class Engine {
     Status run(std::span<const BatchRow> rows, std::span<float> logits);
 
     // The memory of a sequence in canonical layout, in the order of sequence_parts(), in pieces. The
-    // same model gives the same parts on every device.
+    // same model gives the same parts on every device. The keys of sinks are those that they were at
+    // first.
     std::vector<SequencePart> sequence_parts(uint32_t sequence) const;
     Status read_sequence(uint32_t sequence,
                          const std::function<Status(std::span<const std::byte>)> &sink) const;
     // The opposite, for a sequence of `length` positions whose parts were `parts` with their bytes
     // one after the other in `data`. The sequence must be empty, and is so after an error. Tags:
-    // session_mismatch (other states, or not enough of them), context_full.
+    // session_mismatch (other states, or not enough of them; a place where this engine does not come
+    // by), context_full.
     Status write_sequence(uint32_t sequence, uint32_t length, std::span<const SequencePart> parts,
-                          std::span<const std::byte> data);
+                          std::span<const std::byte> data, StreamPlace place = {});
 
   private:
     static constexpr uint32_t kPageSize = 64; // cells; a multiple of what attention kernels tile by
@@ -106,6 +134,17 @@ class Engine {
     Status each_piece(TensorId state, const SequencePart &part, uint32_t sequence, uint32_t first,
                       const std::function<Status(uint64_t offset, uint64_t size)> &each) const;
 
+    // Streaming, engine_stream.cpp.
+    Status prepare_stream(const StepShape &shape);
+    Status do_slide(uint32_t sequence);
+    Status save_sinks(uint32_t sequence);             // as they are at shift 0
+    Status turn_sinks(uint32_t sequence, int64_t by); // from what they were at shift 0
+    Status turn_back(uint32_t sequence);              // all positions, to shift 0
+    bool has_sinks(TensorId state, uint32_t sequence) const;
+    // The rows of sinks that differ from those in memory; empty if they do not.
+    std::span<const std::byte> first_sinks(TensorId state, uint32_t sequence) const;
+    Status resume_stream(uint32_t sequence, uint32_t shift); // of sinks at shift 0
+
     std::shared_ptr<const ModelFile> model_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<Runner> runner_;
@@ -114,16 +153,30 @@ class Engine {
     std::optional<KvPages>
         window_pages_; // of layers with a sliding window, where that saves memory
     uint32_t context_ = 0, batch_ = 0, logit_rows_ = 0;
+    uint32_t sinks_ = 0, rope_limit_ = 0;
+    struct Keys { // a state whose keys turn with their position
+        TensorId state;
+        KeyTurner turner;
+    };
+    std::vector<Keys> keys_;
+    struct Streamed { // a sequence that has slid
+        uint32_t shift = 0;
+        std::vector<std::vector<std::byte>>
+            sinks; // by keys_: as they were at shift 0; may be empty
+    };
+    std::vector<Streamed> streamed_; // by sequence
     std::vector<uint32_t> free_sequences_;
     // Data of the next step, kept so that a step allocates nothing.
     struct Inputs {
         std::vector<int32_t> tokens, positions, sequences, cells, window_cells, logit_rows;
+        std::vector<int32_t> rope_positions;
         std::vector<StepUpdate> updates;
         std::vector<StepRead> reads;
     } inputs_;
     struct Ids {
         TensorId tokens, positions, sequences, cells, pages, lengths, logit_rows, logits;
         TensorId window_cells, window_pages; // kNoTensor: the model has none
+        TensorId rope_positions;             // kNoTensor: the same as positions
     } ids_{};
 };
 

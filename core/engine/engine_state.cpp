@@ -78,15 +78,22 @@ Status Engine::read_sequence(uint32_t sequence,
             auto status = runner_->read_state(state, offset, piece);
             return status.ok() ? sink(piece) : status;
         };
-        RZ_TRY(each_piece(state, part, sequence, part.first, read));
+        uint32_t first = part.first;
+        if (const auto sinks = first_sinks(state, sequence); !sinks.empty()) {
+            RZ_TRY(sink(sinks));
+            first = sinks_;
+        }
+        RZ_TRY(each_piece(state, part, sequence, first, read));
     }
     return {};
 }
 
 Status Engine::write_sequence(uint32_t sequence, uint32_t length,
-                              std::span<const SequencePart> parts,
-                              std::span<const std::byte> data) {
+                              std::span<const SequencePart> parts, std::span<const std::byte> data,
+                              StreamPlace place) {
+    RZ_TRY(check_place(place));
     auto status = restore(sequence, length, parts, data);
+    if (status.ok() && place.shift > 0) status = resume_stream(sequence, place.shift);
     if (!status.ok()) shrink(sequence, 0);
     return status;
 }

@@ -48,6 +48,14 @@ void KvPages::forget(uint32_t sequence, uint32_t position) {
     first_[sequence] = std::max(first_[sequence], first * page_size_);
 }
 
+void KvPages::drop(uint32_t sequence, uint32_t page) {
+    release(sequence, page);
+    int32_t *const pages = row(sequence);
+    std::rotate(pages + page, pages + page + 1, pages + per_sequence_);
+    lengths_[sequence] -= static_cast<int32_t>(page_size_);
+    if (first_[sequence] > page * page_size_) first_[sequence] -= page_size_;
+}
+
 void KvPages::release(uint32_t sequence, uint32_t page) {
     int32_t &entry = row(sequence)[page];
     if (entry < 0) return;

@@ -26,6 +26,8 @@ class KvPages {
     // Gives back the pages that hold only positions below `position`, which is within the sequence:
     // a layer with a sliding window sees them no more.
     void forget(uint32_t sequence, uint32_t position);
+    // Gives back one page whose positions all exist and moves what lies behind it down by a page.
+    void drop(uint32_t sequence, uint32_t page);
     // The first position that is kept.
     uint32_t first(uint32_t sequence) const { return first_[sequence]; }
 

@@ -18,12 +18,24 @@ Session::~Session() {
 }
 
 Status Session::check_room(size_t more) const {
-    if (more <= engine_->context() - tokens_.size()) return {};
+    if (more <= engine_->context() - tokens_.size() || engine_->sinks() > 0) return {};
     return make_error(
         Code::context_full, "context_full",
         "the context holds %u tokens: %zu are in it and %zu more do not fit (a larger "
         "context can be set when the model is loaded)",
         engine_->context(), tokens_.size(), more);
+}
+
+// Room for more where the context is full.
+Status Session::slide() {
+    const auto gone = engine_->slide(sequence_);
+    if (!gone.ok()) {
+        tokens_.clear();
+        return gone.error();
+    }
+    const auto first = tokens_.begin() + engine_->sinks();
+    tokens_.erase(first, first + *gone);
+    return {};
 }
 
 Status Session::append(std::span<const Token> tokens) { return append(tokens, nullptr); }
@@ -36,7 +48,9 @@ Status Session::append(std::span<const Token> tokens,
     for (size_t begin = 0; begin < tokens.size();) {
         if (cancelled())
             return make_error(Code::cancelled, "cancelled", "the request was cancelled");
-        const size_t count = std::min(most, tokens.size() - begin);
+        if (tokens_.size() == engine_->context()) RZ_TRY(slide());
+        const size_t count =
+            std::min({most, tokens.size() - begin, engine_->context() - tokens_.size()});
         const bool last = begin + count == tokens.size();
         rows_.clear();
         for (size_t i = 0; i < count; ++i)
@@ -64,7 +78,7 @@ Status Session::assign(std::span<const Token> tokens) {
     const auto [mine, theirs] = std::ranges::mismatch(tokens_, tokens);
     const auto same = static_cast<size_t>(theirs - tokens.begin());
     if (same == tokens.size() && same == tokens_.size() && !logits_.empty()) return {};
-    if (tokens.size() > engine_->context())
+    if (tokens.size() > engine_->context() && engine_->sinks() == 0)
         return make_error(Code::context_full, "context_full",
                           "the context holds %u tokens, the text has %zu (a larger context can be "
                           "set when the model is loaded)",
@@ -74,10 +88,11 @@ Status Session::assign(std::span<const Token> tokens) {
     return append(tokens.subspan(tokens_.size()));
 }
 
-Status Session::restore(std::vector<Token> tokens, std::span<const float> logits,
+Status Session::restore(std::vector<Token> tokens, std::span<const float> logits, StreamPlace place,
                         std::span<const SequencePart> parts, std::span<const std::byte> data) {
     cut(0);
-    RZ_TRY(engine_->write_sequence(sequence_, static_cast<uint32_t>(tokens.size()), parts, data));
+    const auto length = static_cast<uint32_t>(tokens.size());
+    RZ_TRY(engine_->write_sequence(sequence_, length, parts, data, place));
     tokens_ = std::move(tokens);
     tokens_.reserve(engine_->context());
     logits_.assign(logits.begin(), logits.end());

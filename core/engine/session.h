@@ -24,8 +24,9 @@ class Session {
     std::span<const float> logits() const { return logits_; }
 
     // Evaluates tokens after those so far. Too many for the context: error context_full, and nothing
-    // has happened. On cancellation and other failures the tokens evaluated so far stay, and logits()
-    // is empty if there are any.
+    // has happened; but where the engine streams, the oldest tokens behind the sinks go. On
+    // cancellation and other failures the tokens evaluated so far stay, and logits() is empty if there
+    // are any.
     Status append(std::span<const Token> tokens);
     // The same, handing the logits of every token to `row` (index into `tokens`).
     Status append(std::span<const Token> tokens,
@@ -39,7 +40,7 @@ class Session {
 
     // Makes the session one of these tokens, whose memory is Engine::write_sequence's parts and data;
     // logits may be empty. After an error the session is empty.
-    Status restore(std::vector<Token> tokens, std::span<const float> logits,
+    Status restore(std::vector<Token> tokens, std::span<const float> logits, StreamPlace place,
                    std::span<const SequencePart> parts, std::span<const std::byte> data);
     uint32_t sequence() const { return sequence_; } // in the engine
 
@@ -51,6 +52,7 @@ class Session {
   private:
     Session() = default;
     Status check_room(size_t more) const;
+    Status slide();
 
     std::shared_ptr<Engine> engine_;
     uint32_t sequence_ = 0;

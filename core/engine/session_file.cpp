@@ -1,4 +1,4 @@
-// Layout, little-endian: Header; tokens, I32 each; logits, F32 each; PartRecords; the bytes of the
+// Layout, little-endian: Header; in version 2 also the StreamPlace; tokens, I32 each; logits, F32 each; PartRecords; the bytes of the
 // parts in their order; u32 CRC-32 of everything before.
 #include "core/engine/session_file.h"
 
@@ -14,7 +14,7 @@ namespace realizar {
 namespace {
 
 constexpr char kMagic[4] = {'R', 'Z', 'S', 'E'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 1, kStreamVersion = 2; // the second of sessions that have slid
 constexpr uint32_t kMaxParts = 1u << 16;
 
 struct Header {
@@ -27,6 +27,8 @@ struct Header {
     uint32_t reserved;
 };
 static_assert(sizeof(Header) == 32);
+
+static_assert(sizeof(StreamPlace) == 8);
 
 struct PartRecord {
     uint64_t key;
@@ -97,6 +99,7 @@ class Reader {
 };
 
 struct Contents {
+    StreamPlace place;
     std::vector<Token> tokens;
     std::vector<float> logits;
     std::vector<SequencePart> parts;
@@ -111,10 +114,11 @@ Result<Contents> parse(const FileMapping &mapping, const std::filesystem::path &
     Header header;
     std::memcpy(&header, bytes.data(), sizeof header);
     if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return bad(path, "another one");
-    if (header.version != kVersion)
-        return make_error(Code::unsupported, "unsupported_version",
-                          "%s: expected version %" PRIu32 " of session files, found %" PRIu32,
-                          printable(path.native(), 4096).c_str(), kVersion, header.version);
+    if (header.version != kVersion && header.version != kStreamVersion)
+        return make_error(
+            Code::unsupported, "unsupported_version",
+            "%s: expected version %" PRIu32 " or %" PRIu32 " of session files, found %" PRIu32,
+            printable(path.native(), 4096).c_str(), kVersion, kStreamVersion, header.version);
     uint32_t crc = 0;
     std::memcpy(&crc, bytes.data() + bytes.size() - kFooter, sizeof crc);
     bytes = bytes.first(bytes.size() - kFooter);
@@ -126,14 +130,17 @@ Result<Contents> parse(const FileMapping &mapping, const std::filesystem::path &
     Contents out;
     Reader reader(bytes.subspan(sizeof header));
     std::vector<PartRecord> records;
+    std::vector<StreamPlace> place;
     const uint32_t vocabulary = engine.config().vocabulary;
     if ((header.logits != 0 && header.logits != vocabulary) || header.parts > kMaxParts ||
+        !reader.take(place, header.version == kStreamVersion) ||
         !reader.take(out.tokens, header.tokens) || !reader.take(out.logits, header.logits) ||
         !reader.take(records, header.parts))
         return bad(path, "counts that do not fit");
     for (const Token token : out.tokens)
         if (token < 0 || static_cast<uint32_t>(token) >= vocabulary)
             return bad(path, "tokens that the model has not");
+    if (!place.empty()) out.place = place.front();
     for (const PartRecord &record : records)
         out.parts.push_back({record.key, static_cast<DType>(record.dtype), record.recurrent != 0,
                              record.first, record.count, record.row_bytes});
@@ -158,6 +165,8 @@ Status check_parts(const Contents &contents, const Session &session,
                           "%s: the context holds %u tokens, the session has %zu",
                           printable(path.native(), 4096).c_str(), session.engine().context(),
                           contents.tokens.size());
+    if (auto status = session.engine().check_place(contents.place); !status.ok())
+        return std::move(status).error().within(printable(path.native(), 4096));
     return {};
 }
 
@@ -168,7 +177,8 @@ Status save_session(const Session &session, const std::filesystem::path &path) {
     const auto parts = engine.sequence_parts(session.sequence());
     Header header{};
     std::memcpy(header.magic, kMagic, sizeof kMagic);
-    header.version = kVersion;
+    const StreamPlace place = engine.stream_place(session.sequence());
+    header.version = place.shift > 0 ? kStreamVersion : kVersion;
     header.model = fingerprint(engine.file());
     header.tokens = static_cast<uint32_t>(session.tokens().size());
     header.logits = static_cast<uint32_t>(session.logits().size());
@@ -185,6 +195,7 @@ Status save_session(const Session &session, const std::filesystem::path &path) {
     };
     RZ_TRY(file.create(path));
     RZ_TRY(write(std::as_bytes(std::span(&header, 1))));
+    if (place.shift > 0) RZ_TRY(write(std::as_bytes(std::span(&place, 1))));
     RZ_TRY(write(bytes_of(session.tokens())));
     RZ_TRY(write(bytes_of(session.logits())));
     RZ_TRY(write(bytes_of(records)));
@@ -199,8 +210,8 @@ Status restore_session(Session &session, const std::filesystem::path &path) {
     RZ_ASSIGN(Contents contents, parse(mapping, path, session.engine()));
     RZ_TRY(check_parts(contents, session, path));
     RZ_TRY(mapping.verify_unchanged());
-    auto status =
-        session.restore(std::move(contents.tokens), contents.logits, contents.parts, contents.data);
+    auto status = session.restore(std::move(contents.tokens), contents.logits, contents.place,
+                                  contents.parts, contents.data);
     if (!status.ok()) return std::move(status).error().within(printable(path.native(), 4096));
     return {};
 }

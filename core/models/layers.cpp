@@ -11,6 +11,17 @@ std::string layer_name(uint32_t layer, const char *name) {
     return "blk." + std::to_string(layer) + "." + name;
 }
 
+namespace {
+
+// "blk.0.ffn_up_exps.weight" -> "blk.0.ffn_up.7.weight"
+std::string matrix_of_stack(const std::string &name, int64_t index) {
+    constexpr std::string_view kEnd = "_exps.weight";
+    if (!name.ends_with(kEnd)) return "";
+    return name.substr(0, name.size() - kEnd.size()) + "." + std::to_string(index) + ".weight";
+}
+
+} // namespace
+
 StepBuilder::StepBuilder(const GgufFile &file, const ModelConfig &config, const StepShape &shape)
     : file_(file), config_(config), shape_(shape), weights_(file.tensors().size(), kNoTensor) {
     // In the order of StepSymbol.
@@ -26,6 +37,9 @@ StepBuilder::StepBuilder(const GgufFile &file, const ModelConfig &config, const 
     attention_.pages = graph_.input(kInputPages, DType::I32, {shape.sequences, shape.pages});
     attention_.lengths = graph_.input(kInputLengths, DType::I32, {shape.sequences});
     rows_ = graph_.input(kInputLogitRows, DType::I32, {r});
+    rope_positions_ = attention_.positions;
+    if (shape.streams && config.traits.rope != RopeKind::none)
+        rope_positions_ = graph_.input(kInputRopePositions, DType::I32, {t});
     if (config.widest_window() > 0 && shape.window_cells > 0) {
         window_cells_ = graph_.input(kInputWindowCells, DType::I32, {t});
         window_pages_ = graph_.input(kInputWindowPages, DType::I32, {shape.sequences, shape.pages});
@@ -41,24 +55,31 @@ Shape StepBuilder::shape_of(const std::string &name) const {
     return shape;
 }
 
-TensorId StepBuilder::weight(const std::string &name, const Shape &shape, bool as_f32) {
+// The tensor, or nullptr and an error of build() if it is missing or unfit.
+const GgufTensor *StepBuilder::checked(const std::string &name, const Shape &shape) {
     const GgufTensor *tensor = file_.find_tensor(name);
     const Shape found = shape_of(name);
-    if (!tensor || found != shape) {
-        if (status_.ok())
-            status_ = tensor ? make_error(Code::malformed, "shape_mismatch",
-                                          "tensor '%s': expected %s, found %s", name.c_str(),
-                                          shape.text().c_str(), found.text().c_str())
-                             : make_error(Code::malformed, "missing_tensor",
-                                          "tensor '%s' %s: expected in the file, found nothing",
-                                          name.c_str(), shape.text().c_str());
-        // A stand-in of the right shape lets the rest of the model be built and checked.
-        return graph_.weight(name, DType::F32, shape, 0);
-    }
-    if (!find_codec(tensor->dtype) && status_.ok())
-        status_ = make_error(Code::unsupported, "bad_tensor_type",
-                             "tensor '%s': expected a type that this build computes with, found %s",
-                             name.c_str(), dtype_info(tensor->dtype).name);
+    Status status;
+    if (!tensor)
+        status = make_error(Code::malformed, "missing_tensor",
+                            "tensor '%s' %s: expected in the file, found nothing", name.c_str(),
+                            shape.text().c_str());
+    else if (found != shape)
+        status = make_error(Code::malformed, "shape_mismatch", "tensor '%s': expected %s, found %s",
+                            name.c_str(), shape.text().c_str(), found.text().c_str());
+    else if (!find_codec(tensor->dtype))
+        status = make_error(Code::unsupported, "bad_tensor_type",
+                            "tensor '%s': expected a type that this build computes with, found %s",
+                            name.c_str(), dtype_info(tensor->dtype).name);
+    if (status.ok()) return tensor;
+    if (status_.ok()) status_ = std::move(status);
+    return nullptr;
+}
+
+TensorId StepBuilder::weight(const std::string &name, const Shape &shape, bool as_f32) {
+    const GgufTensor *tensor = checked(name, shape);
+    // A stand-in of the right shape lets the rest of the model be built and checked.
+    if (!tensor) return graph_.weight(name, DType::F32, shape, 0);
     const auto index = static_cast<size_t>(tensor - file_.tensors().data());
     if (weights_[index] == kNoTensor)
         weights_[index] =
@@ -71,7 +92,30 @@ TensorId StepBuilder::matrix(const std::string &name, int64_t rows, int64_t colu
 }
 
 TensorId StepBuilder::stack(const std::string &name, int64_t count, int64_t rows, int64_t columns) {
-    return weight(name, {count, rows, columns}, false);
+    const Shape shape{count, rows, columns};
+    return has(name) || !has(matrix_of_stack(name, 0)) ? weight(name, shape, false)
+                                                       : stack_of_matrices(name, shape);
+}
+
+// Files from before experts were stacked.
+TensorId StepBuilder::stack_of_matrices(const std::string &name, const Shape &shape) {
+    std::vector<const GgufTensor *> matrices;
+    for (int64_t i = 0; i < shape.dims[0]; ++i) {
+        const std::string part = matrix_of_stack(name, i);
+        const GgufTensor *tensor = checked(part, {shape.dims[1], shape.dims[2]});
+        if (!tensor) return graph_.weight(name, DType::F32, shape, 0);
+        matrices.push_back(tensor);
+        const DType dtype = matrices.front()->dtype;
+        if (tensor->dtype != dtype && status_.ok())
+            status_ =
+                make_error(Code::unsupported, "bad_tensor_type",
+                           "tensor '%s': expected %s as the first expert has, found %s",
+                           part.c_str(), dtype_info(dtype).name, dtype_info(tensor->dtype).name);
+    }
+    const DType dtype = matrices.front()->dtype;
+    const uint64_t key = kConstantKeys + constants_.size() + stacks_.size();
+    stacks_[key] = std::move(matrices);
+    return graph_.weight(name, dtype, shape, key);
 }
 
 TensorId StepBuilder::vector(const std::string &name, int64_t size) {
@@ -89,7 +133,7 @@ TensorId StepBuilder::optional_vector(const std::string &name, int64_t size) {
 TensorId StepBuilder::constant(const std::string &name, std::vector<float> values) {
     const auto known = constant_ids_.find(name);
     if (known != constant_ids_.end()) return known->second;
-    const uint64_t key = kConstantKeys + constants_.size();
+    const uint64_t key = kConstantKeys + constants_.size() + stacks_.size();
     const TensorId id = graph_.weight(name, DType::F32, {static_cast<int64_t>(values.size())}, key);
     constants_[key] = std::move(values);
     return constant_ids_[name] = id;

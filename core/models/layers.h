@@ -15,6 +15,14 @@ struct Heads {
     TensorId q, k, v;
 };
 
+// RoPE of one layer and the divisors of its frequencies: a tensor of the file, numbers that the model
+// computes, or neither.
+struct LayerRope {
+    RopeParams params;
+    std::string tensor;
+    std::vector<float> computed;
+};
+
 class StepBuilder {
   public:
     StepBuilder(const GgufFile &file, const ModelConfig &config, const StepShape &shape);
@@ -27,6 +35,7 @@ class StepBuilder {
     // A weight; a wrong shape or a missing tensor is an error of build(). Matrices keep the file's
     // type; vectors and tables are F32.
     TensorId matrix(const std::string &name, int64_t rows, int64_t columns);
+    // One matrix per expert; "<part>_exps.weight" may also be "<part>.<i>.weight" for each of them.
     TensorId stack(const std::string &name, int64_t count, int64_t rows, int64_t columns);
     TensorId vector(const std::string &name, int64_t size);
     TensorId table(const std::string &name, int64_t rows, int64_t columns);
@@ -48,6 +57,7 @@ class StepBuilder {
     TensorId attention(uint32_t layer, TensorId x);
     // RoPE as this layer has it, on x [T, H, D].
     TensorId rope(uint32_t layer, TensorId x);
+    LayerRope layer_rope(uint32_t layer) const;
     // Appends k and v of this step to the layer's cache and attends over it. Without v the values
     // are the first value_width columns of the keys, and only keys are kept.
     // q [T, heads, key_width], k [T, kv_heads, key_width], v [T, kv_heads, value_width]
@@ -69,12 +79,17 @@ class StepBuilder {
     // By key: what constant() was given.
     const std::map<uint64_t, std::vector<float>> &constants() const { return constants_; }
 
+    // By key: the tensors that a stack is put together from.
+    const std::map<uint64_t, std::vector<const GgufTensor *>> &stacks() const { return stacks_; }
+
   private:
+    const GgufTensor *checked(const std::string &name, const Shape &shape);
+    TensorId stack_of_matrices(const std::string &name, const Shape &shape);
     TensorId weight(const std::string &name, const Shape &shape, bool as_f32);
     Heads project(uint32_t layer, TensorId x);
     TensorId norm_heads(const std::string &name, TensorId x);
     TensorId clamp(TensorId x);
-    TensorId rope_factors(uint32_t layer);
+    std::string rope_factors(uint32_t layer) const;
     TensorId gated(uint32_t layer, const std::string &part, TensorId x, int64_t size);
     TensorId experts(uint32_t layer, TensorId x);
     TensorId shared_expert(uint32_t layer, TensorId x);
@@ -86,12 +101,13 @@ class StepBuilder {
     GraphBuilder graph_;
     Status status_;
     int64_t kv_symbol_ = 0;
-    TensorId tokens_, cells_, rows_;
+    TensorId tokens_, cells_, rows_, rope_positions_;
     AttentionInputs attention_;
     TensorId window_cells_ = kNoTensor, window_pages_ = kNoTensor; // of layers with a window
     std::vector<TensorId> weights_; // by tensor index; a tied weight is one tensor
     std::map<uint64_t, std::vector<float>> constants_;
     std::map<std::string, TensorId> constant_ids_;
+    std::map<uint64_t, std::vector<const GgufTensor *>> stacks_;
 };
 
 // Name of a tensor of layer i: "blk.<i>.<name>".

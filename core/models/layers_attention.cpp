@@ -67,33 +67,42 @@ TensorId StepBuilder::norm_heads(const std::string &name, TensorId x) {
     return graph_.mul(x, table(name + ".weight", row / width, width));
 }
 
-// Divisors of RoPE's frequencies: from the file (Llama 3: one set; LongRoPE, arXiv:2402.13753: one for
-// the context of the training and one for longer ones), or none.
-TensorId StepBuilder::rope_factors(uint32_t layer) {
-    const RopeParams &rope = config_.rope;
-    const int64_t pairs = rope.rotated / 2;
+// Divisors of RoPE's frequencies in the file (Llama 3: one set; LongRoPE, arXiv:2402.13753: one for the
+// context of the training and one for longer ones): the tensor's name, or nothing.
+std::string StepBuilder::rope_factors(uint32_t layer) const {
     const bool longer =
         uint64_t{shape_.pages} * shape_.page_size > uint64_t{config_.original_context};
     const std::string by_length = longer ? "rope_factors_long.weight" : "rope_factors_short.weight";
     for (const std::string &name : {std::string("rope_freqs.weight"), by_length}) {
-        if (has(name)) return vector(name, pairs);
-        const std::string own = "blk." + std::to_string(layer) + "." + name;
-        if (has(own)) return vector(own, pairs);
+        if (has(name)) return name;
+        const std::string own = layer_name(layer, name.c_str());
+        if (has(own)) return own;
     }
-    if (config_.traits.exact_yarn && rope.extrapolation != 0)
-        return constant("rope.yarn", exact_yarn_factors(rope));
-    return kNoTensor;
+    return "";
+}
+
+LayerRope StepBuilder::layer_rope(uint32_t layer) const {
+    LayerRope rope;
+    rope.params = config_.windows[layer] > 0 ? config_.window_rope : config_.rope;
+    rope.tensor = rope_factors(layer);
+    if (!config_.traits.exact_yarn) return rope;
+    if (rope.tensor.empty() && config_.rope.extrapolation != 0)
+        rope.computed = exact_yarn_factors(config_.rope);
+    if (rope.params.extrapolation != 0) {
+        rope.params.attention_factor *= 1 + 0.1f * std::log(1 / rope.params.scale);
+        rope.params.scale = 1;
+        rope.params.extrapolation = 0;
+    }
+    return rope;
 }
 
 TensorId StepBuilder::rope(uint32_t layer, TensorId x) {
     if (!config_.has_rope(layer)) return x;
-    RopeParams params = config_.windows[layer] > 0 ? config_.window_rope : config_.rope;
-    if (config_.traits.exact_yarn && params.extrapolation != 0) {
-        params.attention_factor *= 1 + 0.1f * std::log(1 / params.scale);
-        params.scale = 1;
-        params.extrapolation = 0;
-    }
-    return graph_.rope(x, positions(), rope_factors(layer), params);
+    const LayerRope rope = layer_rope(layer);
+    TensorId factors = kNoTensor;
+    if (!rope.tensor.empty()) factors = vector(rope.tensor, rope.params.rotated / 2);
+    if (!rope.computed.empty()) factors = constant("rope.yarn", rope.computed);
+    return graph_.rope(x, rope_positions_, factors, rope.params);
 }
 
 TensorId StepBuilder::attention(uint32_t layer, TensorId x) {

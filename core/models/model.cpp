@@ -1,6 +1,8 @@
 #include "core/models/model.h"
 
 #include "core/models/architectures.h"
+#include "core/quant/codec.h"
+#include "core/reference/ref_rope.h"
 
 #include <algorithm>
 #include <limits>
@@ -127,6 +129,18 @@ constexpr Architecture kArchitectures[] = {
      build_decoder},
 };
 
+rz_attr_rope rope_attributes(const RopeParams &params) {
+    rz_attr_rope attr{};
+    attr.rotated = params.rotated;
+    attr.base = params.base;
+    attr.scale = params.scale;
+    attr.extrapolation = params.extrapolation;
+    attr.beta_fast = params.beta_fast;
+    attr.beta_slow = params.beta_slow;
+    attr.original_context = params.original_context;
+    return attr;
+}
+
 } // namespace
 
 std::span<const Architecture> architectures() { return kArchitectures; }
@@ -158,6 +172,7 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::open(std::shared_ptr<const G
     StepBuilder step(*model->file_, model->config_, {});
     const TensorId logits = row->build(step);
     model->constants_ = step.constants();
+    model->stacks_ = step.stacks();
     RZ_ASSIGN(const Graph checked, std::move(step).build(logits));
     return std::shared_ptr<const ModelFile>(std::move(model));
 }
@@ -173,11 +188,39 @@ uint32_t ModelFile::most_positions() const {
                                                       : std::numeric_limits<uint32_t>::max();
 }
 
+std::optional<KeyRope> ModelFile::key_rope(uint32_t layer, const StepShape &shape) const {
+    if (!config_.has_rope(layer)) return std::nullopt;
+    const StepBuilder step(*file_, config_, shape);
+    const LayerRope rope = step.layer_rope(layer);
+    std::vector<float> factors = rope.computed;
+    if (const GgufTensor *tensor = file_->find_tensor(rope.tensor)) {
+        factors.resize(rope.params.rotated / 2);
+        find_codec(tensor->dtype)->decode(tensor->data.data(), factors.data(), factors.size());
+    }
+    KeyRope out;
+    out.halves = rope.params.halves;
+    // The rotated part of a latent key comes last.
+    if (config_.latent.kv_rank > 0) {
+        const bool absorbed = file_->find_tensor(layer_name(layer, "attn_k_b.weight")) != nullptr;
+        out.offset =
+            absorbed ? config_.latent.kv_rank : config_.latent.key_width - rope.params.rotated;
+    }
+    out.rates = ref_rope_rates(rope_attributes(rope.params),
+                               std::vector<double>(factors.begin(), factors.end()));
+    return out;
+}
+
 ModelWeight ModelFile::weight(uint64_t key) const {
     if (const auto constant = constants_.find(key); constant != constants_.end())
-        return {std::as_bytes(std::span(constant->second)), DType::F32};
+        return {{std::as_bytes(std::span(constant->second))}, DType::F32};
+    if (const auto stack = stacks_.find(key); stack != stacks_.end()) {
+        ModelWeight weight{{}, stack->second.front()->dtype};
+        for (const GgufTensor *tensor : stack->second)
+            weight.parts.push_back(tensor->data);
+        return weight;
+    }
     const GgufTensor &tensor = file_->tensors()[key - 1];
-    return {tensor.data, tensor.dtype};
+    return {{tensor.data}, tensor.dtype};
 }
 
 } // namespace realizar

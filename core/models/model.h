@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct StepShape {
     // Cells of the layers with a sliding window, which have pages of their own then; 0: they share
     // those of the others.
     uint32_t window_cells = 0;
+    // RoPE takes positions of its own, kInputRopePositions, which may grow without end.
+    bool streams = false;
 };
 
 // Names of the graph's inputs and output, and the order of its symbols.
@@ -44,6 +47,7 @@ inline constexpr const char *kInputLengths = "lengths";
 inline constexpr const char *kInputLogitRows = "logit_rows";
 inline constexpr const char *kInputWindowCells = "window_cells"; // with StepShape::window_cells:
 inline constexpr const char *kInputWindowPages = "window_pages"; // as cells and pages
+inline constexpr const char *kInputRopePositions = "rope_positions"; // with StepShape::streams: [T]
 inline constexpr const char *kOutputLogits = "logits";
 enum StepSymbol : uint32_t {
     kSymbolTokens = 0,
@@ -58,8 +62,8 @@ enum class StateKind : uint32_t {
     window_cells, // of the layers with a sliding window
     sequences,    // a recurrent state each
 };
-// Keys of a graph: weights of the file have their index plus one, numbers that the model computes
-// follow kConstantKeys, states follow kStateKeys with up to four per layer.
+// Keys of a graph: weights of the file have their index plus one, numbers that the model computes and
+// weights that it puts together follow kConstantKeys, states follow kStateKeys with up to four per layer.
 inline constexpr uint64_t kConstantKeys = uint64_t{1} << 40;
 inline constexpr uint64_t kStateKeys = uint64_t{1} << 41;
 constexpr uint64_t state_key(uint32_t layer, uint32_t which, StateKind kind) {
@@ -67,9 +71,26 @@ constexpr uint64_t state_key(uint32_t layer, uint32_t which, StateKind kind) {
 }
 constexpr StateKind state_kind(uint64_t key) { return static_cast<StateKind>(key % 4); }
 
-// Where the bytes of a weight are and what type they have there.
+constexpr uint32_t state_layer(uint64_t key) {
+    return static_cast<uint32_t>((key - kStateKeys) / 16);
+}
+constexpr bool is_key_state(uint64_t key) { // what a layer's attention compares queries with
+    return state_kind(key) != StateKind::sequences && (key - kStateKeys) / 4 % 4 == 0;
+}
+
+// How the keys of a layer turn with their position: pair i of each head by rates[i] radians per unit.
+// Pairs are elements (2i, 2i+1), or (i, i + n) of n pairs for halves, counted from `offset` elements
+// into the head.
+struct KeyRope {
+    bool halves = false;
+    uint32_t offset = 0;
+    std::vector<double> rates;
+};
+
+// Where the bytes of a weight are and what type they have there. Parts of whole rows, in order: one,
+// or a matrix per expert where the file has them apart.
 struct ModelWeight {
-    std::span<const std::byte> data;
+    std::vector<std::span<const std::byte>> parts;
     DType dtype = DType::F32;
 };
 
@@ -90,6 +111,9 @@ class ModelFile {
     // Positions that a sequence can have at most: a model with learned ones knows no others.
     uint32_t most_positions() const;
 
+    // Nothing for layers whose keys do not depend on their position.
+    std::optional<KeyRope> key_rope(uint32_t layer, const StepShape &shape) const;
+
     // The graph of a step. The declared type of a weight is the file's, or F32 for the small tensors
     // whose operators want F32.
     Result<Graph> build(const StepShape &shape) const;
@@ -102,6 +126,7 @@ class ModelFile {
     ModelConfig config_;
     size_t architecture_ = 0; // index into the table of architectures
     std::map<uint64_t, std::vector<float>> constants_;
+    std::map<uint64_t, std::vector<const GgufTensor *>> stacks_;
 };
 
 // Names in general.architecture that this build knows.

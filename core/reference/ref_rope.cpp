@@ -1,3 +1,5 @@
+#include "core/reference/ref_rope.h"
+
 #include "core/reference/ref_ops.h"
 
 #include <algorithm>
@@ -31,6 +33,18 @@ double magnitude_of(const rz_attr_rope &attr) {
 
 } // namespace
 
+std::vector<double> ref_rope_rates(const rz_attr_rope &attr, std::span<const double> factors) {
+    std::vector<double> rates(attr.rotated / 2);
+    for (uint32_t i = 0; i < rates.size(); ++i) {
+        const double extrapolated =
+            std::pow(static_cast<double>(attr.base), -2.0 * i / attr.rotated) /
+            (factors.empty() ? 1 : factors[i]);
+        const double share = extrapolated_share(attr, i);
+        rates[i] = attr.scale * extrapolated * (1 - share) + extrapolated * share;
+    }
+    return rates;
+}
+
 void ref_rope(RefCall &call) {
     const auto attr = call.attributes<rz_attr_rope>();
     const RefTensor &x = call.in(0);
@@ -40,16 +54,13 @@ void ref_rope(RefCall &call) {
     std::vector<double> scratch, factor_scratch, y;
     const std::span<const double> factors =
         call.has(2) ? call.in(2).row(0, factor_scratch) : std::span<const double>();
+    const std::vector<double> rates = ref_rope_rates(attr, factors);
     for (int64_t r = 0; r < x.rows(); ++r) {
         const std::span<const double> row = x.row(r, scratch);
         y.assign(row.begin(), row.end());
         const auto position = static_cast<double>(positions[static_cast<size_t>(r / heads)]);
         for (uint32_t i = 0; i < attr.rotated / 2; ++i) {
-            const double e = position *
-                             std::pow(static_cast<double>(attr.base), -2.0 * i / attr.rotated) /
-                             (factors.empty() ? 1 : factors[i]);
-            const double share = extrapolated_share(attr, i);
-            const double angle = attr.scale * e * (1 - share) + e * share;
+            const double angle = position * rates[i];
             const bool halves = attr.pairing == RZ_ROPE_HALVES;
             const size_t a = halves ? i : size_t{2} * i;
             const size_t b = halves ? i + attr.rotated / 2 : a + 1;

@@ -17,8 +17,9 @@
 namespace realizar {
 
 struct WeightBytes {
-    std::span<const std::byte> bytes; // canonical layout; stays mapped while the Runner lives
-    DType dtype;                      // as stored; decoded to the graph's type where they differ
+    // Canonical layout, in parts of whole rows; stays mapped while the Runner lives.
+    std::vector<std::span<const std::byte>> parts;
+    DType dtype; // as stored; decoded to the graph's type where they differ
 };
 
 struct RunnerOptions {

@@ -31,23 +31,45 @@ Status report(const RunnerOptions &options, uint64_t done, uint64_t total) {
     return make_error(Code::cancelled, "cancelled", "loading was cancelled");
 }
 
+// Calls each(first row, rows, bytes) for pieces of whole rows.
+template <class Each>
+Status each_piece(const WeightBytes &source, uint64_t stored_row, const Each &each) {
+    const uint64_t piece = std::max<uint64_t>(1, kPieceBytes / std::max<uint64_t>(1, stored_row));
+    uint64_t row = 0;
+    for (const auto part : source.parts) {
+        const uint64_t end = row + part.size() / stored_row;
+        for (uint64_t at = 0; row < end;) {
+            const uint64_t count = std::min(piece, end - row);
+            RZ_TRY(each(row, count, part.subspan(at, count * stored_row)));
+            at += count * stored_row;
+            row += count;
+        }
+    }
+    return {};
+}
+
 // One tensor: as stored in pieces of whole rows, or decoded to F32 where the graph wants that.
 Status load_tensor(Weights &weights, const rz_tensor &tensor, const RunnerOptions &options,
                    uint64_t &done, uint64_t total) {
     RZ_ASSIGN(const WeightBytes source, options.weights(tensor.key));
     const Rows rows = rows_of(tensor);
     const uint64_t stored_row = row_bytes(source.dtype, rows.elements);
-    if (source.bytes.size() != stored_row * rows.count)
-        return make_error(
-            Code::internal, "weight_size", "weight '%s': expected %llu bytes, found %zu",
-            tensor.name ? tensor.name : "?",
-            static_cast<unsigned long long>(stored_row * rows.count), source.bytes.size());
+    uint64_t found = 0;
+    bool whole = true;
+    for (const auto part : source.parts) {
+        found += part.size();
+        whole = whole && part.size() % stored_row == 0;
+    }
+    if (!whole || found != stored_row * rows.count)
+        return make_error(Code::internal, "weight_size",
+                          "weight '%s': expected %llu bytes, found %llu",
+                          tensor.name ? tensor.name : "?",
+                          static_cast<unsigned long long>(stored_row * rows.count),
+                          static_cast<unsigned long long>(found));
     const bool decode = static_cast<uint32_t>(source.dtype) != tensor.dtype;
-    const uint64_t piece = std::max<uint64_t>(1, kPieceBytes / std::max<uint64_t>(1, stored_row));
     std::vector<float> decoded;
-    for (uint64_t row = 0; row < rows.count; row += piece) {
-        const uint64_t count = std::min(piece, rows.count - row);
-        const auto bytes = source.bytes.subspan(row * stored_row, count * stored_row);
+    const auto load = [&](uint64_t row, uint64_t count,
+                          std::span<const std::byte> bytes) -> Status {
         if (decode) {
             decoded.resize(count * rows.elements);
             RZ_TRY(decode_rows(source.dtype, bytes, decoded, rows.elements));
@@ -56,9 +78,9 @@ Status load_tensor(Weights &weights, const rz_tensor &tensor, const RunnerOption
             RZ_TRY(weights.load(tensor.key, row, count, bytes, RZ_LOAD_STABLE));
         }
         done += row_bytes(static_cast<DType>(tensor.dtype), count * rows.elements);
-        RZ_TRY(report(options, done, total));
-    }
-    return {};
+        return report(options, done, total);
+    };
+    return each_piece(source, stored_row, load);
 }
 
 } // namespace
@@ -88,7 +110,8 @@ Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
         // on reading in place come back from the page cache.
         if (loaded.plan.resident > 0 && options.release) {
             RZ_ASSIGN(const WeightBytes source, options.weights(tensor.key));
-            options.release(source.bytes);
+            for (const auto part : source.parts)
+                options.release(part);
         }
     }
     RZ_TRY(loaded.weights.finish());

@@ -160,7 +160,7 @@ TEST_F(SessionFile, WrongFilesChangeNothing) {
         const uint32_t crc = Crc32::of(std::as_bytes(std::span(bytes)));
         return bytes + std::string(reinterpret_cast<const char *>(&crc), sizeof crc);
     };
-    EXPECT_EQ(tag(sealed(4, 2u)), "unsupported_version");
+    EXPECT_EQ(tag(sealed(4, 3u)), "unsupported_version");
     EXPECT_EQ(tag(sealed(8, ~uint64_t(0))), "session_mismatch");
     EXPECT_EQ(tag(sealed(16, 0xFFFFFFFFu)), "bad_session");
     EXPECT_EQ(tag(sealed(20, 1u)), "bad_session");

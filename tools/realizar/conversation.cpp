@@ -61,15 +61,21 @@ class WatchedSession {
     std::unique_ptr<Session> session_;
 };
 
-// Keeps `text`, all that was said, in the file of --session. The last token of an answer has not been
+// All that the session has of what was said, and the last token of the answer if that has not been
 // evaluated yet.
+std::vector<Token> text_so_far(const Session &session, const Generation &out) {
+    std::vector<Token> text(session.tokens().begin(), session.tokens().end());
+    text.insert(text.end(), out.tokens.begin() + out.decode_steps, out.tokens.end());
+    return text;
+}
+
+// Keeps `text`, all that was said, in the file of --session.
 Status keep_session(Session &session, const RunOptions &options, std::span<const Token> text) {
     if (options.session.empty()) return {};
     session.clear_cancel();
-    const size_t room = session.engine().context();
-    if (text.size() <= room &&
-        std::ranges::equal(session.tokens(),
-                           text.first(std::min(session.tokens().size(), text.size()))))
+    const bool fits = text.size() <= session.engine().context() || session.engine().sinks() > 0;
+    if (fits && std::ranges::equal(session.tokens(),
+                                   text.first(std::min(session.tokens().size(), text.size()))))
         RZ_TRY(session.assign(text));
     return save_session(session, options.session);
 }
@@ -135,7 +141,7 @@ Result<std::vector<Token>> Conversation::tokens_of(const std::string &line, bool
 Status Conversation::turn(const std::string &line) {
     RZ_ASSIGN(const std::vector<Token> added, tokens_of(line, history_.empty()));
     history_.insert(history_.end(), added.begin(), added.end());
-    if (history_.size() > session_.engine().context()) {
+    if (history_.size() > session_.engine().context() && session_.engine().sinks() == 0) {
         print_note("the context is full: what was said before is forgotten");
         RZ_ASSIGN(history_, tokens_of(line, true));
     }
@@ -146,7 +152,7 @@ Status Conversation::turn(const std::string &line) {
     }
     print_text("\n");
     if (options_.verbose) print_timings(nullptr, *out);
-    history_.insert(history_.end(), out->tokens.begin(), out->tokens.end());
+    history_ = text_so_far(session_, *out);
     return keep_session(session_, options_, history_);
 }
 
@@ -195,8 +201,7 @@ Status answer(const LoadedModel &loaded, const RunOptions &options, const std::s
     PieceCallback on_piece = [](const GeneratedPiece &) { return !Interrupt::requested(); };
     if (!json) on_piece = stream ? print_stream_piece : print_text_piece;
     RZ_ASSIGN(const Generation out, generate(*session, tokens, options.generate, on_piece));
-    tokens.insert(tokens.end(), out.tokens.begin(), out.tokens.end());
-    RZ_TRY(keep_session(*session, options, tokens));
+    RZ_TRY(keep_session(*session, options, text_so_far(*session, out)));
 
     const char *reason = finish_reason_name(out.finish_reason);
     const Json placement = placement_json(loaded.engine->runner());

@@ -155,6 +155,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
     engine.devices = std::move(choice.devices);
     engine.require_first = options.device.require;
     engine.context = options.context;
+    engine.sinks = options.sinks;
     engine.sequences = sequences;
     engine.logit_rows = std::min(logit_rows, std::max(engine.batch, 1u));
     engine.key_type = *dtype_from_name(options.key_type);

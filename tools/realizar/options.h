@@ -23,6 +23,7 @@ struct BackendOptions {
 struct ModelOptions : BackendOptions {
     std::string model; // empty: the built-in one
     uint32_t context = 0;
+    uint32_t sinks = 0; // not an option of its own: EngineOptions::sinks
     std::optional<uint32_t> batch, ubatch; // rows per step: the smaller one counts
     std::string key_type = "f16", value_type = "f16";
     bool check_tensors = false;

@@ -2,6 +2,7 @@
 #include "tools/realizar/commands.h"
 #include "tools/realizar/conversation.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -51,10 +52,13 @@ void add_answer_options(CLI::App &command, RunOptions &options) {
     command.add_flag("--ignore-eos", options.generate.ignore_end, "go on after end tokens");
     command
         .add_option("--context-policy", options.context_policy,
-                    "when the context is full: stop, or slide: forget the older half")
-        ->check(CLI::IsMember({"stop", "slide"}))
+                    "when the context is full: stop; slide: forget the older half; stream: forget "
+                    "the oldest 64 tokens, again and again")
+        ->check(CLI::IsMember({"stop", "slide", "stream"}))
         ->capture_default_str();
-    command.add_option("--keep", options.generate.keep, "first tokens that slide never forgets")
+    command
+        .add_option("--keep", options.generate.keep,
+                    "first tokens that slide and stream never forget")
         ->capture_default_str();
     command
         .add_option("--session", options.session,
@@ -130,6 +134,7 @@ Status run(const CLI::App &command, const Prompts &prompts, RunOptions options) 
         options.predict < 0 ? UINT32_MAX : static_cast<uint32_t>(options.predict);
     options.generate.context_policy =
         options.context_policy == "slide" ? ContextPolicy::slide : ContextPolicy::stop;
+    if (options.context_policy == "stream") options.sinks = std::max(options.generate.keep, 1u);
     options.generate.sampling.seed =
         options.seed < 0 ? random_seed() : static_cast<uint64_t>(options.seed);
     RZ_ASSIGN(const auto prompt, read_prompt(command, prompts, options.interactive));
