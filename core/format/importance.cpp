@@ -1,5 +1,7 @@
 #include "core/format/importance.h"
 
+#include "core/format/mapping.h"
+
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
@@ -43,8 +45,15 @@ std::vector<std::byte> floats(const std::vector<double> &values) {
 } // namespace
 
 Result<ImportanceMatrix> ImportanceMatrix::load(const std::filesystem::path &path) {
-    RZ_ASSIGN(const auto file, GgufFile::open(path));
-    return from_gguf(*file);
+    RZ_ASSIGN(const FileMapping mapping, FileMapping::open(path));
+    const auto bytes = mapping.bytes();
+    if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0) {
+        RZ_ASSIGN(const auto file, GgufFile::open(path));
+        return from_gguf(*file);
+    }
+    auto matrix = from_dat(bytes);
+    if (!matrix.ok()) return std::move(matrix).error().within(printable(path.native(), 4096));
+    return matrix;
 }
 
 Result<ImportanceMatrix> ImportanceMatrix::from_gguf(const GgufFile &file) {

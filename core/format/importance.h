@@ -19,9 +19,12 @@ struct ImportanceEntry {
 
 class ImportanceMatrix {
   public:
-    // Tags: those of GgufFile::open, not_importance (another kind of GGUF), malformed_importance.
+    // Tags: those of GgufFile::open, not_importance (another kind of file), malformed_importance.
     static Result<ImportanceMatrix> load(const std::filesystem::path &path);
     static Result<ImportanceMatrix> from_gguf(const GgufFile &file);
+    // The format before GGUF. It does not tell experts apart: each weight has one matrix, whose columns
+    // are those of all experts in turn.
+    static Result<ImportanceMatrix> from_dat(std::span<const std::byte> bytes);
 
     // The entry of a weight, made with this shape on first use; nullptr if there is one of another
     // shape.

@@ -35,6 +35,11 @@ Result<Steering> steering_for(const GgufTensor &tensor, const ImportanceMatrix *
     if (entry == nullptr || tensor.dims.size() < 2) return steering;
     const auto columns = static_cast<uint64_t>(tensor.dims.back());
     const uint64_t matrices = tensor.dims.size() > 2 ? static_cast<uint64_t>(tensor.dims[0]) : 1;
+    ImportanceEntry apart; // of files that have the experts in one row
+    if (entry->matrices() == 1 && matrices > 1 && entry->columns == matrices * columns) {
+        apart = {columns, entry->squares, std::vector<double>(matrices, entry->counts[0])};
+        entry = &apart;
+    }
     if (entry->columns != columns || (entry->matrices() != matrices && entry->matrices() != 1))
         return make_error(Code::invalid_argument, "importance_mismatch",
                           "tensor '%s': expected an importance of %" PRIu64 " matrices of %" PRIu64
