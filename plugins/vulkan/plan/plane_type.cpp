@@ -13,6 +13,7 @@ constexpr PlaneType kTypes[] = {
     {RZ_DTYPE_Q4_1, "q4_1", 1, 20, {16, 4, 0, 0}},
     {RZ_DTYPE_Q5_0, "q5_0", 1, 22, {16, 4, 2, 0}},
     {RZ_DTYPE_Q5_1, "q5_1", 1, 24, {16, 4, 4, 0}},
+    {RZ_DTYPE_Q2_K, "q2_k", 8, 84, {64, 16, 4, 0}},
     {RZ_DTYPE_Q3_K, "q3_k", 8, 110, {64, 32, 16, 2}},
     {RZ_DTYPE_Q5_K, "q5_k", 8, 176, {128, 32, 16, 0}},
     {RZ_DTYPE_IQ4_NL, "iq4_nl", 1, 18, {16, 2, 0, 0}},

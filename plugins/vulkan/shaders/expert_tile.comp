@@ -32,7 +32,7 @@ void load_w(uint e, uint first, uint depth) {
     }
 #else
     uvec2 words = uvec2(0);
-    GroupScale scale = GroupScale(0.0, 0.0, 0.0);
+    GroupScale scale = group_scale(0.0, 0.0, 0.0);
     if (first + row < p.n) {
         const uint g = e * p.expert_stride + (first + row) * p.w.stride + depth / 32;
         words = load_part(p.w, g, part);
@@ -41,7 +41,7 @@ void load_w(uint e, uint first, uint depth) {
     for (uint j = 0; j < 4; ++j) {
         tile_w[part * 4 + j][row] = scale.low * float(signed_byte(words.x, j)) - scale.minimum;
         tile_w[16 + part * 4 + j][row] =
-            scale.high * float(signed_byte(words.y, j)) - scale.minimum;
+            scale.high * float(signed_byte(words.y, j)) - scale.upper_minimum;
     }
 #endif
 }

@@ -7,6 +7,7 @@
 #include "dot.glsl"
 #include "experts.glsl"
 #include "types/type.glsl"
+#include "types/minima.glsl"
 
 const uint kThreads = 256, kLanes = 32, kTeams = kThreads / kLanes;
 layout(local_size_x = kThreads) in;
@@ -45,7 +46,7 @@ float product(RawGroup raw, uint g, uint x) {
         dot4(high.x, xh.x) + dot4(high.y, xh.y) + dot4(high.z, xh.z) + dot4(high.w, xh.w);
     const float sum = kOneScale ? scale.low * float(dl + dh)
                                 : scale.low * float(dl) + scale.high * float(dh);
-    return s.x * sum - scale.minimum * s.y;
+    return s.x * sum - minima_of(scale, s, xl, xh);
 }
 
 void main() {

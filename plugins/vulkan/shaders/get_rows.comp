@@ -23,7 +23,7 @@ void main() {
         const GroupScale scale = load_scale(p.table, g);
         for (uint j = 0; j < 4; ++j) {
             y.v[j] = scale.low * float(signed_byte(words.x, j)) - scale.minimum;
-            y.v[16 + j] = scale.high * float(signed_byte(words.y, j)) - scale.minimum;
+            y.v[16 + j] = scale.high * float(signed_byte(words.y, j)) - scale.upper_minimum;
         }
     }
 }

@@ -24,7 +24,7 @@ void main() {
         const uint row = uint(i / groups), group = uint(i % groups);
         U32x4 y = U32x4(p.y + i * 64);
         uvec4 low = uvec4(0), high = uvec4(0);
-        GroupScale s = GroupScale(0.0, 0.0, 0.0);
+        GroupScale s = group_scale(0.0, 0.0, 0.0);
         if (group < p.w.groups) {
             const uint g = row * p.w.stride + group;
             load_quants(p.w, g, low, high);
@@ -32,7 +32,7 @@ void main() {
         }
         y.v[0] = eight(low.xy, s.low, s.minimum);
         y.v[1] = eight(low.zw, s.low, s.minimum);
-        y.v[2] = eight(high.xy, s.high, s.minimum);
-        y.v[3] = eight(high.zw, s.high, s.minimum);
+        y.v[2] = eight(high.xy, s.high, s.upper_minimum);
+        y.v[3] = eight(high.zw, s.high, s.upper_minimum);
     }
 }

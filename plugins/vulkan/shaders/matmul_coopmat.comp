@@ -48,7 +48,7 @@ void fetch(out Slice slice, uint first_n, uint first_t, uint depth) {
     const uint g = row * p.w.stride + min(group, p.w.groups - 1);
     load_quants(p.w, g, slice.low, slice.high);
     slice.scale = load_scale(p.w, g);
-    if (group >= p.w.groups) slice.scale = GroupScale(0.0, 0.0, 0.0);
+    if (group >= p.w.groups) slice.scale = group_scale(0.0, 0.0, 0.0);
 #endif
     [[unroll]] for (uint j = 0; j < kPieces; ++j) {
         const uvec2 at = piece(j);
@@ -83,8 +83,8 @@ void store(Slice slice) {
     const GroupScale s = slice.scale;
     tile_w[to] = decode(slice.low.xy, s.low, s.minimum);
     tile_w[to + 1] = decode(slice.low.zw, s.low, s.minimum);
-    tile_w[to + 2] = decode(slice.high.xy, s.high, s.minimum);
-    tile_w[to + 3] = decode(slice.high.zw, s.high, s.minimum);
+    tile_w[to + 2] = decode(slice.high.xy, s.high, s.upper_minimum);
+    tile_w[to + 3] = decode(slice.high.zw, s.high, s.upper_minimum);
 #endif
     [[unroll]] for (uint j = 0; j < kPieces; ++j) {
         const uvec2 at = piece(j);

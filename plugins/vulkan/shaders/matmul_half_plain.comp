@@ -21,7 +21,7 @@ float dot_group(uint n, U16 x, uint group) {
     const GroupScale s = load_scale(p.w, n * p.w.stride + group);
     for (uint i = 0; i < 16; ++i) {
         const float a = s.low * float(signed_byte(low[i / 4], i % 4)) - s.minimum;
-        const float b = s.high * float(signed_byte(high[i / 4], i % 4)) - s.minimum;
+        const float b = s.high * float(signed_byte(high[i / 4], i % 4)) - s.upper_minimum;
         sum += a * half_to_float(uint(x.v[group * 32 + i]));
         sum += b * half_to_float(uint(x.v[group * 32 + 16 + i]));
     }

@@ -8,6 +8,7 @@
 #include "common.glsl"
 #include "dot.glsl"
 #include "types/type.glsl"
+#include "types/minima.glsl"
 
 const uint kThreads = 256, kLanes = 32, kTeams = kThreads / kLanes;
 layout(local_size_x = kThreads) in;
@@ -78,7 +79,7 @@ void multiply(uint row, uint begin, uint lane) {
                            dot4(high.w, xh.w);
             const float sum = kOneScale ? scale.low * float(dl + dh)
                                         : scale.low * float(dl) + scale.high * float(dh);
-            sums[c] += s.x * sum - scale.minimum * s.y;
+            sums[c] += s.x * sum - minima_of(scale, s, xl, xh);
         }
     }
 }

@@ -126,6 +126,13 @@ void pack(uint64_t block, uint64_t g, uint j) {
     put(2, g, 1, 0, unit_of(block, 96 + j));
     if (j == 0) put(3, g / 8, 1, 0, unit_of(block, 104));
 }
+#elif defined(TYPE_Q2_K) // 16 bytes of scales and minima, 64 of pairs as in Q6_K, d, dmin
+const uint kGroups = 8, kUnits = 42;
+void pack(uint64_t block, uint64_t g, uint j) {
+    join_pairs(block, 8 + 16 * (j / 4), 2 * (j % 4), 0, g);
+    put(1, g, 1, 0, unit_of(block, j));
+    if (j == 0) copy(block, 40, 2, g / 8, 2);
+}
 #elif defined(TYPE_Q3_K)
 // 32 bytes whose bits j are the third bits of group j, 64 of pairs as in Q6_K, 12 of scales, d. The lower
 // nibbles of the 16 scales: the first eight in the low nibbles of bytes 0 to 7, the others above; the

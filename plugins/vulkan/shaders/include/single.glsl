@@ -11,6 +11,7 @@
 #include "dot.glsl"
 #include "pack.glsl"
 #include "types/type.glsl"
+#include "types/minima.glsl"
 
 const uint kThreads = 256;
 layout(local_size_x = kThreads) in;
@@ -113,7 +114,7 @@ float product(RawGroup raw, uint lane, uvec4 xl, uvec4 xh, vec2 s) {
         dot4(high.x, xh.x) + dot4(high.y, xh.y) + dot4(high.z, xh.z) + dot4(high.w, xh.w);
     const float sum = kOneScale ? scale.low * float(dl + dh)
                                 : scale.low * float(dl) + scale.high * float(dh);
-    return s.x * sum - scale.minimum * s.y;
+    return s.x * sum - minima_of(scale, s, xl, xh);
 }
 
 // A team is a subgroup where those have its size: then its sums need no barrier, and teams drift apart.

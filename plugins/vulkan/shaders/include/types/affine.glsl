@@ -8,5 +8,5 @@ GroupScale affine_scale(uvec4 head, uint g) {
     const uint scale = upper ? (words.z & 15) | high.x : low.x;
     const uint minimum = upper ? ((words.z >> 4) & 15) | high.y : low.y;
     const vec2 d = unpackHalf2x16(head.x);
-    return GroupScale(d.x * float(scale), d.x * float(scale), d.y * float(minimum));
+    return group_scale(d.x * float(scale), d.x * float(scale), d.y * float(minimum));
 }

@@ -14,5 +14,5 @@ void quants_of(RawGroup raw, out uvec4 low, out uvec4 high) { look_up(raw.codes,
 uvec2 load_part(Planes w, uint g, uint part) { return look_up_part(w.plane[0], g, part); }
 GroupScale scale_of(RawGroup raw, uint g) {
     const float d = half_to_float(raw.d);
-    return GroupScale(d, d, 0.0);
+    return group_scale(d, d, 0.0);
 }

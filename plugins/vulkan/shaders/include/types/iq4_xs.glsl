@@ -18,5 +18,5 @@ GroupScale scale_of(RawGroup raw, uint g) {
     const uint scale =
         bitfieldExtract(raw.head.y, 4 * j, 4) | bitfieldExtract(raw.head.x, 16 + 2 * j, 2) << 4;
     const float d = half_to_float(raw.head.x & 0xffffu) * float(int(scale) - 32);
-    return GroupScale(d, d, 0.0);
+    return group_scale(d, d, 0.0);
 }

@@ -19,5 +19,5 @@ GroupScale scale_of(RawGroup raw, uint g) {
     uint bits = raw.exponent < 2 ? 0x00200000u << raw.exponent : (raw.exponent - 1) << 23;
     if (raw.exponent == 255) bits = 0x7fc00000u;
     const float scale = uintBitsToFloat(bits);
-    return GroupScale(scale, scale, 0.0);
+    return group_scale(scale, scale, 0.0);
 }

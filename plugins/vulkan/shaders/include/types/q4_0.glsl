@@ -12,6 +12,6 @@ RawGroup load_raw(Planes w, uint g) {
 void quants_of(RawGroup raw, out uvec4 low, out uvec4 high) { split_nibbles(raw.nibbles, low, high); }
 GroupScale scale_of(RawGroup raw, uint g) {
     const float d = half_to_float(raw.d);
-    return GroupScale(d, d, 8.0 * d);
+    return group_scale(d, d, 8.0 * d);
 }
 uvec2 load_part(Planes w, uint g, uint part) { return load_nibble_part(w.plane[0], g, part); }

@@ -13,5 +13,5 @@ void quants_of(RawGroup raw, out uvec4 low, out uvec4 high) { split_nibbles(raw.
 uvec2 load_part(Planes w, uint g, uint part) { return load_nibble_part(w.plane[0], g, part); }
 GroupScale scale_of(RawGroup raw, uint g) {
     const vec2 head = unpackHalf2x16(raw.head);
-    return GroupScale(head.x, head.x, -head.y);
+    return group_scale(head.x, head.x, -head.y);
 }

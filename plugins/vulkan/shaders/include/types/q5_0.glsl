@@ -22,5 +22,5 @@ uvec2 load_part(Planes w, uint g, uint part) {
 }
 GroupScale scale_of(RawGroup raw, uint g) {
     const float d = half_to_float(raw.d);
-    return GroupScale(d, d, 16.0 * d);
+    return group_scale(d, d, 16.0 * d);
 }

@@ -22,5 +22,5 @@ uvec2 load_part(Planes w, uint g, uint part) {
 }
 GroupScale scale_of(RawGroup raw, uint g) {
     const vec2 head = unpackHalf2x16(raw.head);
-    return GroupScale(head.x, head.x, -head.y);
+    return group_scale(head.x, head.x, -head.y);
 }

@@ -32,6 +32,6 @@ uvec2 load_part(Planes w, uint g, uint part) {
 }
 GroupScale scale_of(RawGroup raw, uint g) {
     const float d = half_to_float(raw.d);
-    return GroupScale(d * float(signed_byte(raw.scales, 0)), d * float(signed_byte(raw.scales, 1)),
+    return group_scale(d * float(signed_byte(raw.scales, 0)), d * float(signed_byte(raw.scales, 1)),
                       0.0);
 }

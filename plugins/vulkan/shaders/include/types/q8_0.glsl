@@ -18,5 +18,5 @@ uvec2 load_part(Planes w, uint g, uint part) {
 }
 GroupScale scale_of(RawGroup raw, uint g) {
     const float d = half_to_float(raw.d);
-    return GroupScale(d, d, 0.0);
+    return group_scale(d, d, 0.0);
 }

@@ -4,7 +4,11 @@
 //   load_quants  8 words of signed bytes: low[p] holds elements 4p..4p+3, high[p] 16+4p..16+4p+3
 //   load_part    low[p] and high[p] alone
 //   kOneScale    whether both scales of a group are the same
-//   load_scale   element = scale * byte - minimum, with one scale for each half of the group
+//   load_scale   element = scale * byte - minimum, with one scale and minimum for each half of the group
+//   TWO_MINIMA   defined where the minima of the halves differ
 struct GroupScale {
-    float low, high, minimum;
+    float low, high, minimum, upper_minimum;
 };
+GroupScale group_scale(float low, float high, float minimum) {
+    return GroupScale(low, high, minimum, minimum);
+}

@@ -14,6 +14,8 @@
 #include "types/q5_0.glsl"
 #elif defined(TYPE_Q5_1)
 #include "types/q5_1.glsl"
+#elif defined(TYPE_Q2_K)
+#include "types/q2_k.glsl"
 #elif defined(TYPE_Q3_K)
 #include "types/q3_k.glsl"
 #elif defined(TYPE_Q5_K)
