@@ -262,41 +262,46 @@ Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
 
 Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
     RZ_TRY(check(rows, logits.size()));
+    RZ_TRY(make_room(rows));
+    auto status = step(rows, logits);
+    if (!status.ok()) give_back(rows);
+    return status;
+}
+
+Status Engine::make_room(std::span<const BatchRow> rows) {
     const uint32_t window = config().widest_window();
     for (const BatchRow &row : rows) { // the page before what the sequence's next row sees stays
         const uint32_t kept = pages_.length(row.sequence) + 1;
         if (window_pages_ && kept > window + kPageSize)
             window_pages_->forget(row.sequence, kept - window - kPageSize);
     }
-    // Undo on failure: sequences keep the length that they had before their first row.
-    Status status;
-    size_t grown = 0;
-    for (; grown < rows.size() && status.ok(); ++grown) {
+    for (size_t grown = 0; grown < rows.size(); ++grown) {
         const BatchRow &row = rows[grown];
         const uint32_t length = pages_.length(row.sequence);
-        status = row.position == length
-                     ? grow(row)
-                     : make_error(Code::invalid_argument, "bad_batch",
-                                  "sequence %u: expected position %u next, found %u", row.sequence,
-                                  length, row.position);
-        if (!status.ok()) break;
+        auto status = row.position == length
+                          ? grow(row)
+                          : make_error(Code::invalid_argument, "bad_batch",
+                                       "sequence %u: expected position %u next, found %u",
+                                       row.sequence, length, row.position);
+        if (status.ok()) continue;
+        while (grown-- > 0)
+            shrink(rows[grown].sequence, rows[grown].position);
+        return status;
     }
-    const bool ready = status.ok();
-    if (ready) status = step(rows, logits);
-    if (status.ok()) return {};
-    // What a recurrent state held before a step that broke off is lost.
-    const bool lost = ready && model_->recurrent();
-    while (grown-- > 0)
-        shrink(rows[grown].sequence, lost ? 0 : rows[grown].position);
-    return status;
+    return {};
 }
 
-Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
+void Engine::give_back(std::span<const BatchRow> rows) {
+    // What a recurrent state held before a step that broke off is lost.
+    for (size_t i = rows.size(); i-- > 0;)
+        shrink(rows[i].sequence, model_->recurrent() ? 0 : rows[i].position);
+}
+
+void Engine::list_rows(std::span<const BatchRow> rows) {
     Inputs &in = inputs_;
     for (auto *list : {&in.tokens, &in.positions, &in.rope_positions, &in.sequences, &in.cells,
                        &in.window_cells, &in.logit_rows})
         list->clear();
-    in.updates.clear();
     for (size_t i = 0; i < rows.size(); ++i) {
         const BatchRow &row = rows[i];
         in.tokens.push_back(row.token);
@@ -312,7 +317,12 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     }
     // The head wants at least one row; without a reader its result is dropped.
     if (in.logit_rows.empty()) in.logit_rows.push_back(static_cast<int32_t>(rows.size()) - 1);
+}
 
+Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
+    Inputs &in = inputs_;
+    list_rows(rows);
+    in.updates.clear();
     in.updates.push_back({ids_.tokens, bytes_of(in.tokens)});
     in.updates.push_back({ids_.positions, bytes_of(in.positions)});
     if (ids_.rope_positions != kNoTensor)

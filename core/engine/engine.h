@@ -8,11 +8,13 @@
 #include "core/engine/kv_pages.h"
 #include "core/engine/step_observer.h"
 #include "core/models/model.h"
+#include "core/sampling/sampler.h"
 #include "core/scheduler/runner.h"
 #include "core/tokenizer/tokenizer.h"
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -105,6 +107,19 @@ class Engine {
     // may be empty then.
     Status run(std::span<const BatchRow> rows, std::span<float> logits);
 
+    // Among how many tokens the device would choose as this sampler does; 0: only the host can, because
+    // of biases, penalties, a top_k of 0 or above 1024, a model on several devices, or operators that
+    // its device lacks. Compiles what that takes the first time.
+    uint32_t candidates_for(const Sampler &sampler);
+    // Evaluates `token` behind what the sequence has and lets the device choose the next token by
+    // draws[0], evaluates that and chooses by draws[1], and so on, in one submission; only the chosen
+    // tokens come back. The last one is not evaluated. At most most_ahead() draws, and a token for each;
+    // candidates: of candidates_for(). Errors as of run().
+    Status run_ahead(uint32_t sequence, Token token, uint32_t candidates,
+                     std::span<const TokenDraw> draws, std::span<Token> chosen);
+    // Above 1 only where a sequence can be cut back when fewer tokens were wanted.
+    uint32_t most_ahead() const;
+
     // The memory of a sequence in canonical layout, in the order of sequence_parts(), in pieces. The
     // same model gives the same parts on every device. The keys of sinks are those that they were at
     // first.
@@ -123,7 +138,20 @@ class Engine {
 
     Engine(KvPages pages) : pages_(std::move(pages)) {}
     Status check(std::span<const BatchRow> rows, size_t logits) const;
+    // Room for the rows behind what their sequences have; nothing has happened if it fails. And back,
+    // after a step that failed.
+    Status make_room(std::span<const BatchRow> rows);
+    void give_back(std::span<const BatchRow> rows);
+    void list_rows(std::span<const BatchRow> rows); // in inputs_
     Status step(std::span<const BatchRow> rows, std::span<float> logits);
+    // A variant that chooses a token.
+    struct Choice {
+        size_t variant;
+        TensorId draws, chosen; // draws: kNoTensor where the best token is it
+    };
+    Result<Choice> make_choice(uint32_t candidates);
+    Status step_ahead(const Choice &choice, std::span<const TokenDraw> draws,
+                      std::span<Token> chosen);
     Status grow(const BatchRow &row);
     void shrink(uint32_t sequence, uint32_t length);
     SequencePart part_of(TensorId state, uint32_t sequence) const;
@@ -166,10 +194,12 @@ class Engine {
     };
     std::vector<Streamed> streamed_; // by sequence
     std::vector<uint32_t> free_sequences_;
+    std::map<uint32_t, std::optional<Choice>> choices_; // by candidates; nullopt: cannot be had
+    std::vector<BatchRow> ahead_rows_;
     // Data of the next step, kept so that a step allocates nothing.
     struct Inputs {
         std::vector<int32_t> tokens, positions, sequences, cells, window_cells, logit_rows;
-        std::vector<int32_t> rope_positions;
+        std::vector<int32_t> rope_positions, lengths;
         std::vector<StepUpdate> updates;
         std::vector<StepRead> reads;
     } inputs_;

@@ -29,7 +29,10 @@ class Generator {
     bool emit(std::optional<Token> token, const std::string &text); // false: the caller cancels
     // Evaluates the prompt; false if that was cancelled.
     Result<bool> start(std::span<const Token> prompt);
-    Status advance(Token token); // evaluates it, making room if the policy says so
+    uint32_t tokens_ahead();  // that the device chooses at a time; 0: the host does
+    bool take(Token token);   // into the answer; false: that was its end
+    Status next(Token token); // evaluates it, making room if the policy says so, and chooses
+    Status next_ahead(Token token);
     Status slide();
     Status loop();
 
@@ -41,6 +44,9 @@ class Generator {
     StopMatcher stops_;
     Generation out_;
     bool caller_cancelled_ = false;
+    std::vector<Token> chosen_; // next ones; all but the last are evaluated
+    std::vector<TokenDraw> draws_;
+    uint32_t candidates_ = 0; // that the device chooses among; 0: the host does
 };
 
 bool Generator::ends(Token token) const {
@@ -63,35 +69,72 @@ Status Generator::slide() {
     return session_.assign(rest);
 }
 
-Status Generator::advance(Token token) {
+uint32_t Generator::tokens_ahead() {
+    const Engine &engine = session_.engine();
+    const uint32_t kind = engine.runner().devices().front()->info().kind;
+    const bool gpu = kind == RZ_DEVICE_GPU || kind == RZ_DEVICE_INTEGRATED_GPU;
+    const uint32_t wanted = options_.tokens_per_submission.value_or(gpu ? 1 : 0);
+    if (wanted == 0) return 0;
+    candidates_ = session_.candidates_for(sampler_);
+    return candidates_ == 0 ? 0 : std::min(wanted, engine.most_ahead());
+}
+
+Status Generator::next(Token token) {
     if (session_.tokens().size() == session_.engine().context() &&
         options_.context_policy == ContextPolicy::slide)
         RZ_TRY(slide());
+    if (!draws_.empty()) return next_ahead(token);
     RZ_TRY(session_.append(std::span(&token, 1)));
     ++out_.decode_steps;
+    chosen_.assign(1, sampler_.sample(session_.logits()));
     return {};
+}
+
+Status Generator::next_ahead(Token token) {
+    const size_t missing = options_.max_tokens - out_.tokens.size();
+    const size_t count = std::min(draws_.size(), missing);
+    sampler_.next_draws(std::span(draws_).first(count));
+    chosen_.resize(count);
+    RZ_ASSIGN(const size_t made,
+              session_.append_ahead(token, candidates_, std::span(draws_).first(count), chosen_));
+    chosen_.resize(made);
+    sampler_.drawn(made);
+    out_.decode_steps += static_cast<uint32_t>(made);
+    return {};
+}
+
+bool Generator::take(Token token) {
+    sampler_.accept(token);
+    if (ends(token)) {
+        out_.finish_reason = FinishReason::stop;
+        return false;
+    }
+    out_.tokens.push_back(token);
+    if (!emit(token, stops_.push(decoder_.push(token)))) {
+        out_.finish_reason = FinishReason::cancelled;
+        return false;
+    }
+    if (stops_.matched()) {
+        out_.finish_reason = FinishReason::stop;
+        return false;
+    }
+    return out_.tokens.size() < options_.max_tokens;
 }
 
 Status Generator::loop() {
     out_.finish_reason = FinishReason::length;
-    while (out_.tokens.size() < options_.max_tokens) {
-        const Token token = sampler_.sample(session_.logits());
-        sampler_.accept(token);
-        if (ends(token)) {
-            out_.finish_reason = FinishReason::stop;
+    if (options_.max_tokens == 0) return {};
+    chosen_.assign(1, sampler_.sample(session_.logits()));
+    for (;;) {
+        for (size_t i = 0; i < chosen_.size(); ++i) {
+            if (take(chosen_[i])) continue;
+            // The device has evaluated this one and some behind it in vain.
+            const size_t surplus = chosen_.size() - 1 - i;
+            session_.cut(session_.tokens().size() - surplus);
+            out_.decode_steps -= static_cast<uint32_t>(surplus);
             return {};
         }
-        out_.tokens.push_back(token);
-        if (!emit(token, stops_.push(decoder_.push(token)))) {
-            out_.finish_reason = FinishReason::cancelled;
-            return {};
-        }
-        if (stops_.matched()) {
-            out_.finish_reason = FinishReason::stop;
-            return {};
-        }
-        if (out_.tokens.size() == options_.max_tokens) return {};
-        if (auto status = advance(token); !status.ok()) {
+        if (auto status = next(chosen_.back()); !status.ok()) {
             // A full context ends the answer as a length limit does; what was cancelled keeps its text.
             if (status.error().code == Code::context_full) return {};
             if (status.error().code != Code::cancelled) return status;
@@ -99,7 +142,6 @@ Status Generator::loop() {
             return {};
         }
     }
-    return {};
 }
 
 Result<bool> Generator::start(std::span<const Token> prompt) {
@@ -121,6 +163,7 @@ Result<bool> Generator::start(std::span<const Token> prompt) {
 }
 
 Result<Generation> Generator::run(std::span<const Token> prompt) {
+    draws_.resize(tokens_ahead()); // may compile something: before the clocks start
     RZ_ASSIGN(const bool started, start(prompt));
     if (!started) return std::move(out_);
     const auto decode_start = Clock::now();

@@ -31,6 +31,12 @@ struct GenerateOptions {
     bool ignore_end = false;          // go on after end tokens (--ignore-eos)
     ContextPolicy context_policy = ContextPolicy::stop;
     uint32_t keep = 0; // for ContextPolicy::slide
+    // How many tokens the device chooses and evaluates before the host sees them, where it can
+    // (Engine::candidates_for, most_ahead); what lies behind the end of the answer is dropped. 0: logits
+    // come to the host, which chooses. The answer is the same, up to the rounding that
+    // Sampler::next_draws speaks of; pieces come in bursts, and a cancellation waits for one.
+    // nullopt: 1 on a GPU, else 0.
+    std::optional<uint32_t> tokens_per_submission;
 };
 
 struct Generation {

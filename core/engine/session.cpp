@@ -74,6 +74,26 @@ Status Session::append(std::span<const Token> tokens,
     return {};
 }
 
+Result<size_t> Session::append_ahead(Token token, uint32_t candidates,
+                                     std::span<const TokenDraw> draws, std::span<Token> chosen) {
+    RZ_TRY(check_room(1));
+    if (cancelled())
+        return make_error(Code::cancelled, "cancelled", "the request was cancelled");
+    if (tokens_.size() == engine_->context()) RZ_TRY(slide());
+    const size_t count = std::min(draws.size(), engine_->context() - tokens_.size());
+    logits_.clear();
+    if (auto status = engine_->run_ahead(sequence_, token, candidates, draws.first(count),
+                                         chosen.first(count));
+        !status.ok()) {
+        tokens_.resize(engine_->length(sequence_));
+        return std::move(status).error();
+    }
+    tokens_.push_back(token);
+    tokens_.insert(tokens_.end(), chosen.begin(),
+                   chosen.begin() + static_cast<ptrdiff_t>(count - 1));
+    return count;
+}
+
 Status Session::assign(std::span<const Token> tokens) {
     const auto [mine, theirs] = std::ranges::mismatch(tokens_, tokens);
     const auto same = static_cast<size_t>(theirs - tokens.begin());

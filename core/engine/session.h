@@ -31,6 +31,13 @@ class Session {
     // The same, handing the logits of every token to `row` (index into `tokens`).
     Status append(std::span<const Token> tokens,
                   const std::function<void(size_t index, std::span<const float>)> &row);
+    // Engine::candidates_for.
+    uint32_t candidates_for(const Sampler &sampler) { return engine_->candidates_for(sampler); }
+    // Evaluates `token` and lets the device choose those behind it (Engine::run_ahead), of which all but
+    // the last are evaluated, too. Returns how many were chosen: as many as there are draws, or what
+    // the context has room for. logits() is empty then. Errors as of append.
+    Result<size_t> append_ahead(Token token, uint32_t candidates, std::span<const TokenDraw> draws,
+                                std::span<Token> chosen);
     // Makes the session hold exactly `tokens` with logits(), evaluating as little as possible. Too
     // many for the context: error context_full, and nothing has happened.
     Status assign(std::span<const Token> tokens);

@@ -68,6 +68,19 @@ TEST_F(Run, StreamGivesTheSameTokenByToken) {
     EXPECT_TRUE(list.back().contains("timings"));
 }
 
+TEST_F(Run, TheDeviceChoosesTheSameTokens) {
+    const auto tell = [&](const char *per_submission) {
+        return run({"run", "-m", draft(), kPrompt, "-n", "20", "--seed", "5", "--ignore-eos",
+                    "--tokens-per-submission", per_submission});
+    };
+    const ProcessResult host = tell("0");
+    ASSERT_EQ(host.code, 0) << host.err;
+    for (const char *per_submission : {"1", "8"})
+        EXPECT_EQ(tell(per_submission).out, host.out);
+    EXPECT_EQ(tell("65").code, 2);
+    EXPECT_EQ(tell("-1").code, 2);
+}
+
 TEST_F(Run, PromptsComeFromAnywhere) {
     const std::string expected = run(greedy({kPrompt})).out;
     EXPECT_EQ(run(greedy({"-p", kPrompt})).out, expected);

@@ -88,6 +88,13 @@ void add_sampling_options(CLI::App &command, RunOptions &options) {
         ->type_name("TOKEN=BIAS")
         ->allow_extra_args(false)
         ->group("Sampling");
+    command
+        .add_option("--tokens-per-submission", options.generate.tokens_per_submission,
+                    "that the device chooses and evaluates at a time; 0: the host chooses each; "
+                    "default: 1 on a GPU, else 0")
+        ->type_name("N")
+        ->check(CLI::Range(0, 64))
+        ->group("Sampling");
     command.add_option("-s,--seed", options.seed, "of the random choice; -1: another each time")
         ->capture_default_str()
         ->group("Sampling");
