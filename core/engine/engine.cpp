@@ -60,8 +60,9 @@ uint32_t window_pages(const ModelConfig &config, const StepShape &shape, uint32_
     const uint64_t window = config.widest_window();
     if (window == 0) return 0;
     // Sinks leave a window for good before the first slide, or stay in one.
-    const uint64_t behind = uint64_t{shape.pages} * shape.page_size;
-    if (sinks > 0 && window + 2 * shape.page_size + sinks > behind) return 0;
+    const uint64_t kept = (uint64_t{sinks} + shape.page_size - 1) / shape.page_size + 2;
+    if (sinks > 0 && window + kept * shape.page_size > uint64_t{shape.pages} * shape.page_size)
+        return 0;
     const uint64_t positions = window + shape.max_tokens + shape.page_size;
     const uint64_t pages = (positions + shape.page_size - 1) / shape.page_size + 1;
     return pages < shape.pages ? static_cast<uint32_t>(pages) : 0;

@@ -25,13 +25,14 @@ struct TinyTensor {
 // heads 2 of width 4, one key-value head.
 struct TinyModel {
     static constexpr int64_t kVocabulary = 16, kWidth = 8, kKeys = 4, kForward = 12;
-    std::map<std::string, std::variant<uint32_t, float, std::string>> keys = {
+    std::map<std::string, std::variant<uint32_t, float, std::string, std::vector<int32_t>>> keys = {
         {"general.architecture", "llama"},     {"llama.block_count", 2u},
         {"llama.embedding_length", 8u},        {"llama.context_length", 32u},
         {"llama.feed_forward_length", 12u},    {"llama.attention.head_count", 2u},
         {"llama.attention.head_count_kv", 1u}, {"llama.attention.layer_norm_rms_epsilon", 1e-5f},
     };
     std::map<std::string, TinyTensor> tensors;
+    bool vocabulary = false; // with a tokenizer, so that an engine can load it
 
     TinyModel() {
         tensors["token_embd.weight"].dims = {kVocabulary, kWidth};
@@ -56,6 +57,19 @@ struct TinyModel {
             if (const auto *number = std::get_if<uint32_t>(&value)) writer.set_u32(key, *number);
             if (const auto *real = std::get_if<float>(&value)) writer.set_f32(key, *real);
             if (const auto *text = std::get_if<std::string>(&value)) writer.set_string(key, *text);
+            if (const auto *list = std::get_if<std::vector<int32_t>>(&value))
+                writer.set_i32_array(key, *list);
+        }
+        if (vocabulary) {
+            writer.set_string("tokenizer.ggml.model", "llama");
+            std::vector<std::string> pieces = {"<unk>", "<s>", "</s>"};
+            while (pieces.size() < kVocabulary)
+                pieces.push_back(std::string(1, static_cast<char>('a' + pieces.size())));
+            writer.set_string_array("tokenizer.ggml.tokens", pieces);
+            writer.set_f32_array("tokenizer.ggml.scores", std::vector<float>(kVocabulary, 0));
+            std::vector<int32_t> types(kVocabulary, 1);
+            types[0] = 2, types[1] = types[2] = 3;
+            writer.set_i32_array("tokenizer.ggml.token_type", types);
         }
         for (const auto &[name, tensor] : tensors)
             writer.add_tensor(name, tensor.dtype, tensor.dims);
