@@ -118,25 +118,24 @@ struct PackedArgs {
 };
 constexpr uint64_t kPackedRows = 16;
 
-// Positions of one call of the attention kernel: at most this many, staged as floats in scratch.
+// Positions of one call of the attention kernels: at most this many.
 constexpr uint64_t kAttentionChunk = 64;
 constexpr uint64_t kQueryLanes = 16; // any vector's lanes divide it
 
 // One step of online softmax (Milakov and Gimelshein, arXiv:1805.02867) for a group of queries that
-// share a key head: folds `count` keys and values into the running (max, sum, acc) of each query.
+// share a key head: folds `count` keys and values, staged as floats in scratch, into the running (max,
+// sum, acc) of each query. Vectors have queries as lanes, so nothing is summed across them.
 struct AttentionArgs {
-    const float *q; // [queries][dk]
+    const float *q; // transposed, [dk][lanes] with zeros behind the last query
     const float *k; // [count][dk], with readable memory up to a multiple of 4 keys
     const float *v; // [count][dv]
     float *scores;  // [lanes][kAttentionChunk]: scratch
     float *max;     // [lanes], starts at -Inf
     float *sum;     // [lanes]
     float *acc;     // [queries][dv]
-    // For many queries: vectors then have queries as lanes, and nothing is summed across them.
-    const float *q_lanes; // q transposed, [dk][lanes] with zeros behind the last query; NULL: few
-    uint64_t lanes;       // queries rounded up to a multiple of kQueryLanes
-    float *factors;       // [lanes]: scratch
+    float *factors; // [lanes]: scratch
     uint64_t queries;
+    uint64_t lanes; // queries rounded up to a multiple of kQueryLanes
     uint64_t dk;
     uint64_t dv;
     uint64_t count;
@@ -146,6 +145,47 @@ struct AttentionArgs {
     const int64_t *bias_at; // [lanes] first key's position minus the query's position
     const uint32_t *first;  // [lanes] keys [first, last) of the chunk are visible to the query
     const uint32_t *last;
+};
+
+// The same step for queries that all see the same keys, in three calls: scores from keys in the cache,
+// their softmax, values from the cache. Keys and values are read in place, each row once for a few queries.
+// scores[i][j] = q[i] . k[j]
+struct KeyArgs {
+    const float *q;   // [queries][dk]
+    const uint8_t *k; // rows of dk elements of the cache's type
+    int64_t stride;   // bytes from row to row
+    float *scores;    // [queries][kAttentionChunk]
+    uint64_t queries;
+    uint64_t dk;
+    uint64_t count;
+    const uint8_t *next; // as k: next_count rows that will be wanted soon
+    uint64_t next_count;
+};
+// Scores become weights e^(score - max); max and sum are updated, and factors[i] is by what the query's
+// acc is to be multiplied.
+struct SoftenArgs {
+    float *scores;
+    float *max, *sum; // [queries], max starts at -Inf
+    float *factors;   // [queries]
+    uint64_t queries;
+    uint64_t count;
+    float scale;
+    float softcap;       // 0: none
+    const float *slopes; // [queries] ALiBi, NULL: none
+    int64_t bias_at;     // first key's position minus the queries'
+};
+// acc[i] = acc[i] * factors[i] + the sum of weights[i][j] * v[j]
+struct ValueArgs {
+    const float *weights; // [queries][kAttentionChunk]
+    const float *factors;
+    const uint8_t *v; // as KeyArgs::k
+    int64_t stride;
+    float *acc; // [queries][dv]
+    uint64_t queries;
+    uint64_t dv;
+    uint64_t count;
+    const uint8_t *next;
+    uint64_t next_count;
 };
 
 struct Kernels {
@@ -188,11 +228,16 @@ struct Kernels {
     void (*rope)(uint32_t pairing, const float *x, const float *angles, float *y, uint64_t pairs,
                  uint64_t n);
     void (*attention)(const AttentionArgs &);
+    // For the types of caches; NULL for others.
+    void (*score_keys[kWeightTypes])(const KeyArgs &);
+    void (*soften)(const SoftenArgs &);
+    void (*add_values[kWeightTypes])(const ValueArgs &);
 };
 
 // To be called where the instruction set is there: they make their table the first time.
 const Kernels *scalar_kernels();
 const Kernels *avx2_kernels();
+const Kernels *avxvnni_kernels();
 const Kernels *avx512_kernels();
 
 } // namespace realizar::cpu

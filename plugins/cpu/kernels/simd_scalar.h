@@ -196,6 +196,33 @@ static inline I dot4_wide(I acc, I w, I x) {
     return acc;
 }
 
+// --- rows of quantised caches ---
+static inline I operator&(I a, I b) {
+    I r;
+    for (int i = 0; i < kLanes; ++i)
+        r.v[i] = a.v[i] & b.v[i];
+    return r;
+}
+template <int N>
+static inline I shift_right(I a) { // of lanes that are not negative
+    for (int32_t &lane : a.v)
+        lane >>= N;
+    return a;
+}
+// kLanes bytes, one in each lane.
+static inline I lanes_u8(const uint8_t *p) {
+    I r;
+    for (int i = 0; i < kLanes; ++i)
+        r.v[i] = p[i];
+    return r;
+}
+static inline I lanes_i8(const uint8_t *p) {
+    I r;
+    for (int i = 0; i < kLanes; ++i)
+        r.v[i] = static_cast<int8_t>(p[i]);
+    return r;
+}
+
 // --- 32 bytes and 8 lanes: the unit of quantised row dots ---
 struct B32 {
     uint8_t v[32];

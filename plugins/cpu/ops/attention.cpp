@@ -1,7 +1,7 @@
-// ATTENTION by online softmax. A tile is a key head and a block of tokens, so the query heads of a
-// group share the conversion of their keys and values to floats. When there are few such tiles (one
-// token, few key heads) the keys are split too, and a second step merges the parts.
-#include "plugins/cpu/ops/attention_shape.h"
+// ATTENTION by online softmax, direct or with many queries of a key head at once (attention_shape.h). When
+// keys are split, a second step merges the parts.
+#include "plugins/cpu/ops/attention_cells.h"
+#include "plugins/cpu/ops/attention_token.h"
 #include "plugins/cpu/ops/op.h"
 #include "plugins/cpu/ops/rotated_cache.h"
 
@@ -18,23 +18,6 @@ using Views = AttentionViews;
 
 constexpr int64_t kChunk = static_cast<int64_t>(kAttentionChunk);
 constexpr float kInf = std::numeric_limits<float>::infinity();
-
-// Divides by the sum of the softmax, which the sink is part of.
-void finish(const float *acc, float max, float sum, const float *sink, float *out, int64_t n) {
-    float factor = 0.0f;
-    if (sink && max != -kInf) {
-        const float top = std::max(max, *sink);
-        const float scale = std::exp(max - top);
-        factor = scale / (sum * scale + std::exp(*sink - top));
-    } else if (sum != 0.0f) {
-        factor = 1.0f / sum;
-    }
-    for (int64_t i = 0; i < n; ++i)
-        out[i] = acc[i] * factor;
-}
-
-// From so many queries on, vectors have queries as lanes.
-constexpr int64_t kManyQueries = 6;
 
 constexpr int64_t lanes_of(int64_t queries) {
     constexpr auto lanes = static_cast<int64_t>(kQueryLanes);
@@ -77,74 +60,74 @@ struct Buffers {
 class AttentionStep : public Step {
   public:
     AttentionStep(const Shape &shape, const Views &views, WeightType k_type, WeightType v_type)
-        : shape_(shape), views_(views), k_type_(k_type), v_type_(v_type), slopes_(slopes(shape)) {
+        : shape_(shape), views_(views), k_type_(k_type), v_type_(v_type),
+          slopes_(attention_slopes(shape)), token_(shape, views, k_type, v_type) {
         for (const View *view : {&views_.q, &views_.k, &views_.v, &views_.positions,
                                  &views_.sequences, &views_.pages, &views_.lengths})
             reads(*view, false);
         if (views_.has_sinks) reads(views_.sinks, false);
         writes(views_.out, false);
         writes(views_.parts, false);
-        worker_bytes = Buffers().place(nullptr, shape_);
+        worker_bytes =
+            std::max(Buffers().place(nullptr, shape_), token_.bytes(shape_.most_set_heads));
     }
 
     uint64_t tiles(const Run &run) const override {
-        return static_cast<uint64_t>(shape_.key_heads * shape_.blocks(run, views_) *
-                                     shape_.splits(run, views_));
+        return static_cast<uint64_t>(shape_.grid(run, views_).tiles());
     }
+    // 60 multiplications or 20 bytes of the cache a nanosecond.
     uint64_t cost(const Run &run) const override {
-        const int64_t keys = shape_.longest(run, views_);
-        const int64_t tokens = views_.q.steps(run);
-        return static_cast<uint64_t>(tokens * keys * shape_.heads * (shape_.dk + shape_.dv) / 20 +
-                                     keys * shape_.key_heads * (shape_.dk + shape_.dv) / 10);
+        const int64_t keys = shape_.longest(run, views_), tokens = views_.q.steps(run);
+        const int64_t reads = shape_.grid(run, views_).direct ? tokens : 1;
+        return static_cast<uint64_t>(tokens * keys * shape_.heads * (shape_.dk + shape_.dv) / 60 +
+                                     reads * keys * shape_.key_heads * (shape_.dk + shape_.dv) /
+                                         10);
     }
     void run(const Run &run, uint64_t begin, uint64_t end, unsigned worker) const override {
-        Buffers b;
-        b.place(run.scratch + worker * run.worker_bytes, shape_);
-        const int64_t splits = shape_.splits(run, views_), blocks = shape_.blocks(run, views_);
+        std::byte *scratch = run.scratch + worker * run.worker_bytes;
+        const AttentionGrid grid = shape_.grid(run, views_);
         for (auto tile = static_cast<int64_t>(begin); tile < static_cast<int64_t>(end); ++tile) {
-            const int64_t split = tile % splits;
-            const int64_t head = tile / splits % shape_.key_heads;
+            if (grid.direct) {
+                const int64_t head = tile % grid.sets * grid.set_heads;
+                const int64_t split = tile / grid.sets % grid.splits;
+                token_.run(run,
+                           {tile / grid.sets / grid.splits, head,
+                            std::min(grid.set_heads, shape_.key_heads - head), split, grid.splits},
+                           scratch);
+                continue;
+            }
+            const int64_t split = tile % grid.splits, head = tile / grid.splits % grid.sets;
             // Later tokens see more keys: neighbours in the grid get blocks of like cost.
-            const int64_t token = tile / splits / shape_.key_heads % blocks * shape_.block;
-            run_block(run, b, head, token, std::min(token + shape_.block, views_.q.steps(run)),
-                      split, splits);
+            const int64_t token = tile / grid.splits / grid.sets * shape_.block;
+            run_block(run, scratch, head, token,
+                      std::min(token + shape_.block, views_.q.steps(run)), split, grid.splits);
         }
     }
 
   private:
-    static std::vector<float> slopes(const Shape &s) {
-        std::vector<float> result;
-        const double bias = s.attr().alibi_max_bias;
-        if (!(bias > 0)) return result;
-        int64_t n = 1;
-        while (2 * n <= s.heads)
-            n *= 2;
-        for (int64_t h = 0; h < s.heads; ++h) {
-            const auto at = static_cast<double>(h < n ? h + 1 : 2 * (h - n) + 1);
-            const double rate = h < n ? bias : bias / 2;
-            result.push_back(static_cast<float>(std::exp2(-rate * at / static_cast<double>(n))));
-        }
-        return result;
-    }
-
     // Tokens of one sequence at a time.
-    void run_block(const Run &run, Buffers &b, int64_t head, int64_t begin, int64_t end,
+    void run_block(const Run &run, std::byte *scratch, int64_t head, int64_t begin, int64_t end,
                    int64_t split, int64_t splits) const {
         const auto *sequences = views_.sequences.row<int32_t>(run, 0);
+        Buffers b;
+        b.place(scratch, shape_);
         while (begin < end) {
             int64_t stop = begin + 1;
             while (stop < end && sequences[stop] == sequences[begin])
                 ++stop;
-            run_tokens(run, b, head, begin, stop, split, splits);
-            begin = stop;
+            if ((stop - begin) * shape_.group >= kManyQueries) {
+                run_tokens(run, b, head, begin, stop, split, splits);
+                begin = stop;
+            }
+            for (; begin < stop; ++begin)
+                token_.run(run, {begin, head, 1, split, splits}, scratch);
         }
     }
 
     void run_tokens(const Run &run, Buffers &b, int64_t head, int64_t begin, int64_t end,
                     int64_t split, int64_t splits) const {
         const int64_t sequence = views_.sequences.row<int32_t>(run, 0)[begin];
-        const bool known = sequence >= 0 && sequence < shape_.sequences(run, views_);
-        const int64_t length = known ? shape_.length(run, views_, sequence) : 0;
+        const int64_t length = shape_.length(run, views_, sequence);
         const int64_t part =
             (length + splits * kChunk - 1) / (splits * kChunk) * kChunk; // whole chunks
         const int64_t limit = std::min(length, (split + 1) * part);
@@ -155,7 +138,7 @@ class AttentionStep : public Step {
                 const int64_t i = (t - begin) * shape_.group + g;
                 const float *q = views_.q.row(run, t, head * shape_.group + g);
                 std::copy_n(q, shape_.dk, b.q + i * shape_.dk);
-                if (k_type_ == kQ4_0) // instead of rotating all keys back
+                if (views_.rotated_keys) // instead of rotating all keys back
                     rotate_row(b.q + i * shape_.dk, static_cast<uint64_t>(shape_.dk));
                 std::fill_n(b.acc + i * shape_.dv, shape_.dv, 0.0f);
                 b.max[i] = -kInf;
@@ -169,13 +152,15 @@ class AttentionStep : public Step {
                 high = std::max(high, b.high[i]);
             }
         const int64_t queries = (end - begin) * shape_.group;
-        if (queries >= kManyQueries) transpose(b, queries);
+        transpose(b, queries);
         while (low < high)
             low = run_chunk(run, b, head, sequence, begin, end, low, high);
         for (int64_t t = begin; t < end; ++t)
-            for (int64_t g = 0; g < shape_.group; ++g)
-                store(run, b, (t - begin) * shape_.group + g, t, head * shape_.group + g, split,
-                      splits);
+            for (int64_t g = 0; g < shape_.group; ++g) {
+                const int64_t i = (t - begin) * shape_.group + g;
+                store_attention(run, shape_, views_, {b.max[i], b.sum[i], b.acc + i * shape_.dv}, t,
+                                head * shape_.group + g, split, splits);
+            }
     }
 
     // Lanes behind the last query see nothing.
@@ -198,29 +183,15 @@ class AttentionStep : public Step {
     // Returns the first position that is left.
     int64_t run_chunk(const Run &run, Buffers &b, int64_t head, int64_t sequence, int64_t begin,
                       int64_t end, int64_t low, int64_t high) const {
-        const int64_t page_size = shape_.attr().page_size;
-        const auto *pages = views_.pages.row<int32_t>(run, sequence);
-        const int64_t cells = std::min(views_.k.steps(run), views_.v.steps(run));
+        const AttentionCells cells(run, shape_, views_, sequence);
         int64_t n = 0;
         while (n < kChunk && low + n < high) { // a run of cells of one page at a time
-            const int64_t page = pages[(low + n) / page_size], at = (low + n) % page_size;
-            const int64_t cell = page * page_size + at;
-            const int64_t count =
-                std::min({page_size - at, kChunk - n, high - low - n, cells - cell});
-            if (page < 0 || count <= 0) break;
-            const auto *k = views_.k.row<uint8_t>(run, cell, head);
-            const auto *v = views_.v.row<uint8_t>(run, cell, head);
-            for (const int64_t end_of_run = n + count; n < end_of_run; ++n) {
-                run.kernels->decode[k_type_](k, b.k + n * shape_.dk,
-                                             static_cast<uint64_t>(shape_.dk));
-                run.kernels->decode[v_type_](v, b.v + n * shape_.dv,
-                                             static_cast<uint64_t>(shape_.dv));
-                k += views_.k.step_stride();
-                v += views_.v.step_stride();
-            }
-            if (at + count < page_size) break; // the chunk or the cells end here
+            const CellRun some = cells.at(low + n, std::min(kChunk - n, high - low - n));
+            if (some.count == 0) break;
+            stage(run, b, head, some, n);
+            n += some.count;
         }
-        if (n == 0) return (low / page_size + 1) * page_size;
+        if (n == 0) return cells.next_page(low);
         const auto *positions = views_.positions.row<int32_t>(run, 0);
         const int64_t queries = (end - begin) * shape_.group;
         for (int64_t i = 0; i < queries; ++i) {
@@ -229,17 +200,16 @@ class AttentionStep : public Step {
             b.bias_at[i] = low - positions[begin + i / shape_.group];
         }
         run.kernels->attention({
-            .q = b.q,
+            .q = b.q_lanes,
             .k = b.k,
             .v = b.v,
             .scores = b.scores,
             .max = b.max,
             .sum = b.sum,
             .acc = b.acc,
-            .q_lanes = queries >= kManyQueries ? b.q_lanes : nullptr,
-            .lanes = static_cast<uint64_t>(lanes_of(queries)),
             .factors = b.factors,
             .queries = static_cast<uint64_t>(queries),
+            .lanes = static_cast<uint64_t>(lanes_of(queries)),
             .dk = static_cast<uint64_t>(shape_.dk),
             .dv = static_cast<uint64_t>(shape_.dv),
             .count = static_cast<uint64_t>(n),
@@ -253,28 +223,23 @@ class AttentionStep : public Step {
         return low + n;
     }
 
-    void store(const Run &run, const Buffers &b, int64_t i, int64_t token, int64_t head,
-               int64_t split, int64_t splits) const {
-        const float *acc = b.acc + i * shape_.dv;
-        if (splits == 1) {
-            const float *sink = views_.has_sinks ? views_.sinks.row(run, 0) + head : nullptr;
-            float *out = views_.out.row(run, token, head);
-            finish(acc, b.max[i], b.sum[i], sink, out, shape_.dv);
-            if (views_.rotated_values) rotate_row(out, static_cast<uint64_t>(shape_.dv));
-            return;
+    // Keys and values of some cells as floats, from key n of the chunk on.
+    void stage(const Run &run, Buffers &b, int64_t head, const CellRun &cells, int64_t n) const {
+        const auto *k = views_.k.row<uint8_t>(run, cells.cell, head);
+        const auto *v = views_.v.row<uint8_t>(run, cells.cell, head);
+        for (const int64_t end = n + cells.count; n < end; ++n) {
+            run.kernels->decode[k_type_](k, b.k + n * shape_.dk, static_cast<uint64_t>(shape_.dk));
+            run.kernels->decode[v_type_](v, b.v + n * shape_.dv, static_cast<uint64_t>(shape_.dv));
+            k += views_.k.step_stride();
+            v += views_.v.step_stride();
         }
-        float *part =
-            views_.parts.row(run, 0) +
-            ((split * views_.q.steps(run) + token) * shape_.heads + head) * shape_.part_floats();
-        part[0] = b.max[i];
-        part[1] = b.sum[i];
-        std::copy_n(acc, shape_.dv, part + 2);
     }
 
     Shape shape_;
     Views views_;
     WeightType k_type_, v_type_;
     std::vector<float> slopes_;
+    TokenAttention token_; // for few queries
 };
 
 // Joins the parts of each query; nothing to do when the keys were not split.
@@ -288,32 +253,29 @@ class MergeStep : public RowStep {
         writes(views_.out);
     }
     uint64_t cost(const Run &run) const override {
-        const int64_t splits = shape_.splits(run, views_);
-        return splits == 1 ? 0 : RowStep::cost(run) * static_cast<uint64_t>(splits);
+        const int64_t splits = shape_.grid(run, views_).splits;
+        return splits == 1 ? 0 : RowStep::cost(run) * static_cast<uint64_t>(splits) / 4;
+    }
+    void run(const Run &run, uint64_t begin, uint64_t end, unsigned worker) const override {
+        if (shape_.grid(run, views_).splits > 1) RowStep::run(run, begin, end, worker);
     }
 
   private:
     void run_row(const Run &run, int64_t step, int64_t row, unsigned) const override {
-        const int64_t splits = shape_.splits(run, views_);
-        if (splits == 1) return;
-        const int64_t stride = views_.q.steps(run) * shape_.heads * shape_.part_floats();
-        const float *parts =
-            views_.parts.row(run, 0) + (step * shape_.heads + row) * shape_.part_floats();
+        const int64_t splits = shape_.grid(run, views_).splits;
         float top = -kInf, sum = 0.0f;
         for (int64_t s = 0; s < splits; ++s)
-            top = std::max(top, parts[s * stride]);
+            top = std::max(top, shape_.part(run, views_, s, step, row)[0]);
         float *out = views_.out.row(run, step, row);
         std::fill_n(out, shape_.dv, 0.0f);
         for (int64_t s = 0; s < splits; ++s) {
-            const float *part = parts + s * stride;
+            const float *part = shape_.part(run, views_, s, step, row);
             const float factor = part[0] == -kInf ? 0.0f : std::exp(part[0] - top);
             sum += part[1] * factor;
             for (int64_t i = 0; i < shape_.dv; ++i)
                 out[i] += part[2 + i] * factor;
         }
-        const float *sink = views_.has_sinks ? views_.sinks.row(run, 0) + row : nullptr;
-        finish(out, top, sum, sink, out, shape_.dv);
-        if (views_.rotated_values) rotate_row(out, static_cast<uint64_t>(shape_.dv));
+        finish_attention(run, shape_, views_, {top, sum, out}, step, row);
     }
 
     Shape shape_;
@@ -328,6 +290,7 @@ void plan(Planner &planner, const Node &node) {
     for (size_t i = 0; i < std::size(inputs); ++i)
         if (planner.region().has_input(node, i)) *inputs[i] = planner.view(node.inputs[i]);
     v.has_sinks = planner.region().has_input(node, 7);
+    v.rotated_keys = planner.region().input(node, 1).dtype == RZ_DTYPE_Q4_0;
     v.rotated_values = planner.region().input(node, 2).dtype == RZ_DTYPE_Q4_0;
     v.out = planner.view(node.outputs[0]);
     v.parts = planner.view(planner.scratch(1, shape.parts_bytes()));
