@@ -1,6 +1,7 @@
 // ATTENTION: the keys in parts side by side when there are few tokens, then a step that joins them.
 #include "plugins/vulkan/ops/attention.h"
 #include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/ops/rotated_cache.h"
 #include "plugins/vulkan/plan/choose.h"
 
 #include <algorithm>
@@ -179,7 +180,15 @@ void plan_attention(Planner &planner, const Node &node) {
     for (size_t i = 0; i < std::size(inputs); ++i)
         *inputs[i] = planner.view(node.inputs[i]);
     if (planner.region().has_input(node, 7)) o.sinks = planner.view(node.inputs[7]);
-    o.y = planner.view(node.outputs[0]);
+    const View y = planner.view(node.outputs[0]);
+    const bool rotated_keys = o.k.dtype() == RZ_DTYPE_Q4_0;
+    const bool rotated_values = o.v.dtype() == RZ_DTYPE_Q4_0;
+    if (rotated_keys) {
+        const View rotated = planner.scratch_like(node.inputs[0]);
+        plan_hadamard(planner, o.q, rotated);
+        o.q = rotated;
+    }
+    o.y = rotated_values ? planner.scratch_like(node.outputs[0]) : y;
     o.attr = attributes_of<rz_attr_attention>(node);
     const uint32_t heads = o.q.n2();
     if (o.attr.alibi_max_bias > 0) {
@@ -193,6 +202,7 @@ void plan_attention(Planner &planner, const Node &node) {
     o.table = planner.table(sizeof(AttentionTable));
     planner.add(std::make_unique<AttentionStep>(o));
     planner.add(std::make_unique<CombineStep>(o));
+    if (rotated_values) plan_hadamard(planner, o.y, y);
 }
 
 } // namespace realizar::vulkan

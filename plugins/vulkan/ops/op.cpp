@@ -65,14 +65,13 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
         verdict.support(region.input(node, 0).inner() <= kMaxExperts, "at most 1024 experts");
     if (node.op != RZ_OP_ATTENTION) return;
     verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
-    verdict.support(region.input(node, 2).dtype != RZ_DTYPE_Q4_0, "values in F32, F16 or Q8_0");
 }
 
-// Types without planes, and rotated caches, are for others.
+// Types without planes are for others.
 uint64_t own_types(const plugin::Contract &op) {
     if (op.typed_input == 0 && op.dtypes == plugin::kEveryType)
         return plugin::kFloats | all_plane_types();
-    return op.dtypes == plugin::kCaches ? op.dtypes & ~RZ_DTYPE_BIT(RZ_DTYPE_Q4_0) : op.dtypes;
+    return op.dtypes;
 }
 
 uint64_t types_of(const plugin::Contract &op) {

@@ -1,5 +1,6 @@
 // GET_ROWS, KV_WRITE, COPY: rows from one place and type to another.
 #include "plugins/vulkan/ops/op.h"
+#include "plugins/vulkan/ops/rotated_cache.h"
 
 #include <optional>
 
@@ -61,6 +62,12 @@ class KvWriteStep : public Step {
                                  rotation_ ? rotation_->pairs : 0,
                                  rotation_ && rotation_->halves ? 1u : 0u,
                                  rotation_ ? r.address(rotation_->angles) : 0};
+        if (cache_.dtype() == RZ_DTYPE_Q4_0) {
+            const uint32_t run = rotated_run(inner);
+            r.dispatch("kv_write_rotated", {run, rotation_ ? 1u : 0u}, p,
+                       {groups_for(uint64_t{tokens} * x_.n2() * inner / run, 64)});
+            return;
+        }
         const bool four = cache_.dtype() == RZ_DTYPE_F16 && in_fours(rows, inner) &&
                           (!rotation_ || rotation_->in_fours()) && p.cache % 8 == 0 &&
                           (p.cell_stride | p.head_stride) % 4 == 0;

@@ -62,6 +62,8 @@ class Planner {
     View view(uint32_t tensor) const { return View(region_, tensor); }
     // Scratch memory of a program's instances, as a tensor of bytes.
     View scratch(uint64_t bytes);
+    // The same for floats in the shape of a tensor, contiguous.
+    View scratch_like(uint32_t tensor);
     // Bytes that never change.
     View constant(const void *data, uint64_t size);
     // Memory that the host fills when an instance is bound (Step::fill_table).

@@ -19,6 +19,11 @@ const uint kBatch = 16; // keys whose values are under way together; divides kCh
 uint unit(uint type) { return type == kF32 ? 4u : 2u; }
 
 float load_cache(uint type, uint64_t row, uint i) {
+    if (type == kQ4_0) {
+        U16 block = U16(row + uint64_t(i / 32) * 18);
+        const uint pair = uint(block.v[1 + i % 16 / 2]) >> (8 * (i & 1) + i % 32 / 16 * 4);
+        return half_to_float(uint(block.v[0])) * (float(pair & 15u) - 8.0);
+    }
     if (type != kQ8_0) return load_plain(type, row, i);
     U16 block = U16(row + uint64_t(i / 32) * 34);
     const uint pair = uint(block.v[1 + i % 32 / 2]);

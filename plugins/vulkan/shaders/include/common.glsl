@@ -17,7 +17,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer U32x4 { uve
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
 
 // Element types as specialisation constants: their ids in backend.h.
-const uint kF32 = 0, kF16 = 1, kQ8_0 = 8, kBF16 = 30;
+const uint kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kBF16 = 30;
 
 #define kInf uintBitsToFloat(0x7f800000u)
 
