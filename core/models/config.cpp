@@ -39,15 +39,15 @@ Status read_rope(const ConfigReader &reader, ModelConfig &config) {
     RZ_ASSIGN(config.original_context,
               reader.size_or("rope.scaling.original_context_length", kMaxContext, config.context));
 
-    RZ_ASSIGN(const std::string type, reader.text_or("rope.scaling.type", "none"));
-    // Files older than the scaling.* keys have only a linear factor.
+    // A factor alone is linear; files older than the scaling.* keys have it under another name.
+    RZ_ASSIGN(const std::string type, reader.text_or("rope.scaling.type", "linear"));
     RZ_ASSIGN(const float linear, reader.positive_or("rope.scale_linear", 1.0f));
     RZ_ASSIGN(const float factor, reader.positive_or("rope.scaling.factor", linear));
-    if (type == "linear" || (type == "none" && linear != 1.0f)) {
+    if (type == "linear" && factor != 1.0f) {
         rope.scale = 1.0f / factor;
     } else if (type == "yarn") {
         RZ_TRY(read_yarn(reader, config, factor, rope));
-    } else if (type == "longrope" || type == "none") {
+    } else if (type == "longrope" || type == "linear" || type == "none") {
         // The factors are tensors; the magnitude is written where there are some.
         RZ_ASSIGN(rope.attention_factor, reader.positive_or("rope.scaling.attn_factor", 1.0f));
     } else {
@@ -65,7 +65,8 @@ Status read_rope(const ConfigReader &reader, ModelConfig &config) {
 // layer.
 Status read_windows(const ConfigReader &reader, ModelConfig &config) {
     config.windows.assign(config.layers, 0);
-    RZ_ASSIGN(const uint32_t window, reader.count("attention.sliding_window", kMaxContext));
+    RZ_ASSIGN(uint32_t window, reader.count("attention.sliding_window", kMaxContext));
+    if (!reader.has("attention.sliding_window")) window = config.traits.window;
     if (window == 0) return {};
     const std::string key = "attention.sliding_window_pattern";
     const GgufEntry *entry = reader.find(key);

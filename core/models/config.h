@@ -43,6 +43,7 @@ struct Traits {
     bool divides_logits = false;        // logit_scale is a divisor
     bool normalises_experts = false;
     bool exact_yarn = false; // the ramp between its ends as they are, not rounded to whole pairs
+    uint32_t window = 0;     // where the file has no key
     uint32_t window_pattern = 1; // with a sliding window, every n-th layer sees everything; 1: none
     uint32_t rope_pattern = 0;   // every n-th layer has no RoPE; 0: all have it
     bool rope_in_windows = false;   // only layers with a sliding window have RoPE

@@ -5,6 +5,8 @@
 #include "core/format/gguf.h"
 
 #include <cmath>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 namespace realizar {
@@ -15,16 +17,16 @@ class ConfigReader {
         : file_(file), prefix_(std::move(prefix)) {}
 
     Result<uint32_t> size(const std::string &name, uint32_t limit) const {
-        RZ_ASSIGN(const uint32_t value, file_.require_u32(prefix_ + name));
-        return checked(name, value, 1, limit);
+        if (!has(name)) return file_.require_u32(prefix_ + name); // the error
+        return size_or(name, limit, 0);
     }
     Result<uint32_t> size_or(const std::string &name, uint32_t limit, uint32_t fallback) const {
-        RZ_ASSIGN(const auto value, file_.get_u32(prefix_ + name));
+        RZ_ASSIGN(const auto value, number(name));
         return value ? checked(name, *value, 1, limit) : Result<uint32_t>(fallback);
     }
     // 0 to limit, 0 where the file has no such key.
     Result<uint32_t> count(const std::string &name, uint32_t limit) const {
-        RZ_ASSIGN(const auto value, file_.get_u32(prefix_ + name));
+        RZ_ASSIGN(const auto value, number(name));
         return checked(name, value.value_or(0), 0, limit);
     }
     Result<bool> flag_or(const std::string &name, bool fallback) const {
@@ -57,6 +59,19 @@ class ConfigReader {
     }
 
   private:
+    // An integer, or one per layer where all are the same.
+    Result<std::optional<uint32_t>> number(const std::string &name) const {
+        const GgufEntry *entry = find(name);
+        const auto *list = entry ? std::get_if<GgufArray>(&entry->value) : nullptr;
+        if (!list || list->count == 0 || !list->strings.empty())
+            return file_.get_u32(prefix_ + name);
+        const int64_t first = list->integer(0);
+        for (uint64_t i = 0; i < list->count; ++i)
+            if (list->integer(i) != first || first < 0 || first > UINT32_MAX)
+                return bad(name, "the same size in all layers",
+                           std::to_string(first) + " and " + std::to_string(list->integer(i)));
+        return std::optional<uint32_t>(static_cast<uint32_t>(first));
+    }
     Result<uint32_t> checked(const std::string &name, uint32_t value, uint32_t least,
                              uint32_t limit) const {
         if (value >= least && value <= limit) return value;

@@ -45,6 +45,7 @@ constexpr Architecture kArchitectures[] = {
       .behind_attention = kBehindAttention,
       .behind_forward = kBehindForward,
       .scaled_embedding = true,
+      .window = 4096,
       .window_pattern = 2,
       .attention_softcap = 50,
       .logit_softcap = 30,

@@ -93,5 +93,31 @@ TEST(KvPages, ForgetsWholePagesOnly) {
     EXPECT_TRUE(pages.grow(0, 1).ok());
 }
 
+// A page goes and what lies behind it moves down, whether its beginning was forgotten or not.
+TEST(KvPages, DropsOnePage) {
+    for (const uint32_t forgotten : {0u, 4u, 8u, 12u}) {
+        KvPages pages(2, 6, 5, 4);
+        ASSERT_TRUE(pages.grow(1, 3).ok());
+        ASSERT_TRUE(pages.grow(0, 18).ok());
+        const std::vector<int32_t> before(pages.table().begin(), pages.table().begin() + 5);
+        pages.forget(0, forgotten);
+        const uint32_t free = pages.free_pages();
+        pages.drop(0, 1); // positions 4 to 7
+        EXPECT_EQ(pages.length(0), 14u);
+        EXPECT_EQ(pages.free_pages(), free + (forgotten <= 4));
+        const uint32_t first = forgotten > 4 ? forgotten - 4 : forgotten;
+        EXPECT_EQ(pages.first(0), first);
+        for (uint32_t p = first; p < 14; ++p)
+            EXPECT_EQ(pages.cell(0, p),
+                      before[p < 4 ? 0 : p / 4 + 1] * 4 + static_cast<int32_t>(p % 4))
+                << p;
+        EXPECT_EQ(pages.table()[4], -1);
+        EXPECT_EQ(pages.length(1), 3u);
+        ASSERT_TRUE(pages.grow(0, 20).ok());
+        pages.cut(0, 0);
+        EXPECT_EQ(pages.free_pages(), 5u);
+    }
+}
+
 } // namespace
 } // namespace realizar

@@ -68,6 +68,10 @@ const Case kCases[] = {
      key("llama.attention.layer_norm_rms_epsilon", -1.0f)},
     {"RopeBaseInfinite", "bad_hparam", "freq_base", key("llama.rope.freq_base", kInfinity)},
     {"RopeFactorZero", "bad_hparam", "scaling.factor", key("llama.rope.scaling.factor", 0.0f)},
+    {"HeadsDifferByLayer", "bad_hparam", "the same size in all layers",
+     key("llama.attention.head_count_kv", std::vector<int32_t>{1, 2})},
+    {"NegativeSizes", "bad_hparam", "feed_forward_length",
+     key("llama.feed_forward_length", std::vector<int32_t>{-12, -12})},
     {"UnknownScaling", "bad_hparam", "magic", key("llama.rope.scaling.type", std::string("magic"))},
     {"KeyOfWrongType", "wrong_type", "block_count", key("llama.block_count", std::string("two"))},
     {"KeyMissing", "missing_key", "context_length",
@@ -148,6 +152,7 @@ TEST(GoodModel, TheTinyOneAndItsVariants) {
         key("llama.rope.dimension_count", 2u),
         key("llama.rope.scaling.type", std::string("yarn")),
         key("llama.rope.scale_linear", 2.0f),
+        key("llama.attention.head_count_kv", std::vector<int32_t>{1, 1}),
     };
     for (const auto &change : changes) {
         TinyModel model;
@@ -174,6 +179,33 @@ TEST(GoodModel, ConfigIsRead) {
     EXPECT_EQ(config.rope.rotated, 4u);
     EXPECT_EQ(config.rope.scale, 0.25f);
     EXPECT_FALSE(config.rope.halves);
+}
+
+// A factor without a type is linear scaling, and none with the type none.
+TEST(GoodModel, RopeFactorAlone) {
+    for (const char *type : {"", "none", "linear"}) {
+        TinyModel model;
+        model.keys["llama.rope.scaling.factor"] = 4.0f;
+        if (*type) model.keys["llama.rope.scaling.type"] = std::string(type);
+        RZ_ASSERT_OK(const auto opened, open(model));
+        EXPECT_EQ(opened->config().rope.scale, std::string(type) == "none" ? 1.0f : 0.25f) << type;
+    }
+}
+
+TEST(GoodModel, WindowsThatTheFamilyHas) {
+    TinyModel model;
+    const auto keys = model.keys;
+    for (const auto &[name, value] : keys)
+        if (name.starts_with("llama.")) model.keys["gemma2." + name.substr(6)] = value;
+    model.keys["general.architecture"] = std::string("gemma2");
+    for (const std::string layer : {"blk.0.", "blk.1."})
+        for (const char *norm : {"post_attention_norm.weight", "post_ffw_norm.weight"})
+            model.tensors[layer + norm].dims = {TinyModel::kWidth};
+    RZ_ASSERT_OK(const auto silent, open(model));
+    EXPECT_EQ(silent->config().windows, (std::vector<uint32_t>{4096, 0}));
+    model.keys["gemma2.attention.sliding_window"] = 512u;
+    RZ_ASSERT_OK(const auto told, open(model));
+    EXPECT_EQ(told->config().windows, (std::vector<uint32_t>{512, 0}));
 }
 
 } // namespace
