@@ -13,8 +13,8 @@
 
 namespace realizar {
 
-// What happens when the context is full while generating. A prompt that does not fit is always an
-// error.
+// What happens when the context is full while generating; it never is where the engine streams
+// (Engine::sinks). Elsewhere a prompt that does not fit is always an error.
 enum class ContextPolicy {
     stop, // the answer ends with FinishReason::length
     slide // the older half of the text after the first `keep` tokens is forgotten
