@@ -3,6 +3,9 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 namespace realizar::cpu {
 
@@ -20,6 +23,10 @@ bool has_avx2() {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("f16c");
 }
+bool has_avxvnni() { // not every compiler of ours knows its name
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
 bool has_avx512() {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -32,6 +39,7 @@ constexpr Row kRows[] = {
     {"scalar", scalar_kernels, [] { return true; }},
 #ifdef __x86_64__
     {"avx2", avx2_kernels, has_avx2},
+    {"avxvnni", avxvnni_kernels, has_avxvnni},
     {"avx512", avx512_kernels, has_avx512},
 #endif
 };
@@ -64,7 +72,8 @@ rz_code choose_kernels(const Kernels **out, rz_error *err) {
         return RZ_OK;
     }
     return fail(err, RZ_UNAVAILABLE, RZ_NONE,
-                "REALIZAR_CPU_ISA: expected scalar, avx2 or avx512, found '%.64s'", forced);
+                "REALIZAR_CPU_ISA: expected scalar, avx2, avxvnni or avx512, found '%.64s'",
+                forced);
 }
 
 } // namespace realizar::cpu

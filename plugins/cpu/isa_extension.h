@@ -10,7 +10,7 @@ constexpr const char *kIsaExtensionId = "x-realizar.isa/1";
 struct IsaExtension {
     uint32_t struct_size;
     uint32_t flags;
-    // Kernel calls with the instruction set of this name ("scalar", "avx2", "avx512") since the
+    // Kernel calls with the instruction set of this name ("scalar", "avx2", "avxvnni", "avx512") since the
     // process began; 0 for one that this machine lacks. [any-thread]
     uint64_t (*calls)(const char *isa);
 };

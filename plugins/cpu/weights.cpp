@@ -43,10 +43,12 @@ rz_code collect(const Region &region, Table &out, rz_error *err) {
 
 uint64_t elements_of(const Weight &w) { return static_cast<uint64_t>(w.dims.back()); }
 
-// Padding to whole groups must not cost more than an eighth.
-bool pads_little(uint64_t rows) {
-    const uint64_t padded = (rows + kPackedRows - 1) / kPackedRows * kPackedRows;
-    return padded - rows <= rows / 8;
+// Padding to whole groups must not cost more than an eighth; the matrices of a stack are not padded.
+bool fits_groups(const Weight &w) {
+    if (w.dims.size() > 2)
+        return w.dims[w.dims.size() - 2] % static_cast<int64_t>(kPackedRows) == 0;
+    const uint64_t padded = (w.rows + kPackedRows - 1) / kPackedRows * kPackedRows;
+    return padded - w.rows <= w.rows / 8;
 }
 
 // Chooses what is packed and where. Returns the bytes.
@@ -62,7 +64,7 @@ uint64_t place_packed(const Region &region, const Kernels &kernels, Table &table
     }
     for (auto &[key, w] : table) {
         const WeightType type = weight_type(w.dtype);
-        if (type != kWeightTypes && kernels.packed[type] && pads_little(w.rows) &&
+        if (type != kWeightTypes && kernels.packed[type] && fits_groups(w) &&
             uses[key].multiplied && !uses[key].other)
             w.layout = packed_layout(type);
     }

@@ -2,6 +2,8 @@
 // each; the dot product is formed from that.
 #pragma once
 
+#include "plugins/cpu/kernels/levels.h"
+
 namespace realizar::cpu::RZ_CPU_ISA {
 
 template <class T>
@@ -140,10 +142,6 @@ static inline B32 look_up(B32 nibbles, const int8_t *levels) {
         byte = static_cast<uint8_t>(levels[byte]);
     return b32_load(bytes);
 }
-
-static constexpr int8_t kLevelsIQ4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                          1,    13,   25,  38,  53,  69,  89,  113};
-static constexpr int8_t kLevelsE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // f16 d | nibbles that choose levels
 struct IQ4_NL {

@@ -20,8 +20,13 @@ static inline void count_call() { __atomic_store_n(&call_count, calls() + 1, __A
 void add_rows(Kernels &table);
 void add_attention(Kernels &table);
 void add_canonical(Kernels &table);
-void add_packed_long(Kernels &table);
+void add_packed_float(Kernels &table);
 void add_packed_short(Kernels &table);
+void add_packed_q3_k(Kernels &table);
+void add_packed_q4_k(Kernels &table);
+void add_packed_q5_k(Kernels &table);
+void add_packed_q6_k(Kernels &table);
+void add_packed_iq4_xs(Kernels &table);
 
 } // namespace realizar::cpu::RZ_CPU_ISA
 

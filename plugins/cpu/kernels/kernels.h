@@ -109,12 +109,15 @@ struct PackedArgs {
     const uint8_t *w; // groups of kPackedRows rows, one behind the other
     uint64_t rows;    // the last group may be padded
     uint64_t k;
-    const uint8_t *x; // rows of Q8LongRow for types with blocks of 256, of Q8Row for the others
+    const uint8_t *x; // rows of Q8LongRow for types with blocks of 256, Q8Row for those of 32, else floats
     int64_t x_stride; // bytes
     uint64_t tokens;
     float *y;
     int64_t y_stride; // bytes
     uint8_t *scratch; // Kernels::packed_scratch bytes, 64-byte aligned
+    // NULL: rows t of x and y. Else token t is row lines[t] of y and lines[t] / lines_per_x of x.
+    const int32_t *lines;
+    int32_t lines_per_x;
 };
 constexpr uint64_t kPackedRows = 16;
 

@@ -4,6 +4,7 @@
 // out-of-order execution alone does not keep DRAM busy.
 #pragma once
 
+#include "plugins/cpu/kernels/levels.h"
 #include "plugins/cpu/kernels/packed_format.h"
 
 #define RZ_INLINE __attribute__((always_inline)) inline
@@ -13,8 +14,9 @@ namespace realizar::cpu::RZ_CPU_ISA {
 
 // What simd_<name>.h gives beyond simd_scalar.h: for I the operators & ^ + *, shift_left<N> and
 // shift_right<N> (no sign), and_or(a, mask, b) = (a & mask) | b, lanes_u8 and lanes_i8 (kLanes bytes, one
-// in each lane), dot2 (two products of signed 16-bit numbers in each lane, added), and for sums of
-// products that wait for their common scale:
+// in each lane), as_float (the bits), repeat16 (16 bytes over and over), pick_bytes(table, index) within each 16 bytes, dot2 (two
+// products of signed 16-bit numbers in each lane, added), and for sums of products that wait for their
+// common scale:
 //   partial_dot(s, w, x)   dot4 for them. Where kNarrowPartials they are pairs of 16 bits, which overflow
 //                          after a few steps
 //   scale_operand(scale)   scales of -128..255 in the form that add_scaled takes
@@ -45,5 +47,47 @@ static RZ_INLINE I shift(I a) { // to the left, or to the right by -N
 }
 static RZ_INLINE I low_nibbles(I line) { return line & iset1(0x0f0f0f0f); }
 static RZ_INLINE I high_nibbles(I line) { return shift_right<4>(line) & iset1(0x0f0f0f0f); }
+
+// Rows of token t.
+static RZ_INLINE const uint8_t *packed_x(const PackedArgs &a, uint64_t t) {
+    const int64_t row = a.lines ? a.lines[t] / a.lines_per_x : static_cast<int64_t>(t);
+    return a.x + row * a.x_stride;
+}
+static RZ_INLINE float *packed_y(const PackedArgs &a, uint64_t t) {
+    const int64_t row = a.lines ? a.lines[t] : static_cast<int64_t>(t);
+    return reinterpret_cast<float *>(reinterpret_cast<uint8_t *>(a.y) + row * a.y_stride);
+}
+
+// Adds 2^TO to the bytes of a quad where its bit is set, the line of bits having QUAD of them before it.
+template <int QUAD, int TO>
+static RZ_INLINE I add_bits(I quad, I bits) {
+    return and_or(shift<TO - QUAD>(bits), iset1(0x01010101 << TO), quad);
+}
+
+// Levels as dot4_wide takes them.
+struct LevelBytes {
+    uint8_t v[16];
+};
+static constexpr LevelBytes level_bytes(const int8_t (&levels)[16]) {
+    LevelBytes bytes = {};
+    for (int i = 0; i < 16; ++i)
+        bytes.v[i] = static_cast<uint8_t>(levels[i] + kByteBias);
+    return bytes;
+}
+static constexpr LevelBytes kBytesIQ4 = level_bytes(kLevelsIQ4),
+                            kBytesE2M1 = level_bytes(kLevelsE2M1);
+
+// Sums of products for types whose bytes are signed, or biased (kWide), and others.
+template <class T>
+constexpr bool kNarrow = kNarrowPartials && !T::kWide;
+template <class T>
+static RZ_INLINE I sum_of(I s, I w, I x) {
+    if constexpr (T::kWide) return dot4_wide(s, w, x);
+    return partial_dot(s, w, x);
+}
+// Quads that fit a narrow sum: each adds at most 2 * 127 * kTop.
+template <class T, int QUADS>
+constexpr int kFitting =
+    !kNarrow<T> || 32767 / (254 * T::kTop) >= QUADS ? QUADS : 32767 / (254 * T::kTop) / 2 * 2;
 
 } // namespace realizar::cpu::RZ_CPU_ISA

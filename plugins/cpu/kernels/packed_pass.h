@@ -1,4 +1,5 @@
-// Packed weights times few tokens: one pass over the weights, with the tile_sums of the types.
+// Packed weights times few tokens: one pass over the weights, with the tile_sums of a family of types
+// and its tiles of kFamilyGroups groups and kFamilyTokens tokens.
 #pragma once
 
 namespace realizar::cpu::RZ_CPU_ISA {
@@ -14,15 +15,13 @@ static void packed_tile(const PackedArgs &a, uint64_t group, uint64_t token) {
         constexpr int r = i.value / C, c = i.value % C;
         const uint64_t row = group * kPackedRows + r * kLanes;
         if (row >= a.rows) return;
-        uint8_t *y =
-            reinterpret_cast<uint8_t *>(a.y) + static_cast<int64_t>(token + c) * a.y_stride;
-        store_some(reinterpret_cast<float *>(y) + row, acc[r][c],
+        store_some(packed_y(a, token + c) + row, acc[r][c],
                    a.rows - row < kLanes ? a.rows - row : kLanes);
     });
 }
 
-// At most kPassTokens tokens.
-template <class T, int GROUPS, int C = kPassTokens>
+// At most kFamilyTokens tokens.
+template <class T, int GROUPS, int C = kFamilyTokens>
 static inline void packed_tokens(const PackedArgs &a, uint64_t group, uint64_t token,
                                  uint64_t count) {
     if constexpr (C > 1)
@@ -36,7 +35,7 @@ constexpr uint64_t kPanelBytes = 192 << 10;
 template <class T>
 static inline void packed_pass(const PackedArgs &a) {
     const uint64_t groups = (a.rows + kPackedRows - 1) / kPackedRows;
-    constexpr uint64_t G = T::Format::kElements == 256 ? 1 : kPassGroups, C = kPassTokens;
+    constexpr uint64_t G = kFamilyGroups, C = kFamilyTokens;
     const uint64_t fit = kPanelBytes / packed_group_bytes<typename T::Format>(a.k) / G * G;
     const uint64_t panel = a.tokens <= 2 * C ? 1 : fit < G ? G : fit;
     for (uint64_t begin = 0; begin < groups; begin += panel) {
@@ -55,7 +54,7 @@ static inline void packed_pass(const PackedArgs &a) {
 }
 
 template <class T>
-static void packed_short(const PackedArgs &a) {
+static void packed_plain(const PackedArgs &a) {
     count_call();
     packed_pass<T>(a);
 }

@@ -6,7 +6,8 @@
 // Scales: with s_g the dot products of the block's groups and S_g = s_0 + ... + s_g,
 //   sum of scale_g * s_g = sum of S_g * (scale_g - scale_(g+1)),  scale after the last: 0
 // so that the accumulators S run on through the block instead of starting anew for each group. (Not
-// where partial sums are narrow.) All of it is exact: |S| <= 256 * 63 * 127, times 255 it fits 32 bits.
+// where partial sums are narrow.) All of it is exact: the sum fits 32 bits, at most 256 * 255 * 127 * 32 with
+// 6-bit signed scales and 256 * 63 * 127 * 128 with bytes, and what overflows on the way comes back.
 #pragma once
 
 namespace realizar::cpu::RZ_CPU_ISA {
@@ -17,13 +18,12 @@ constexpr uint64_t kPanelTiles = 2;               // a token's activations serve
 constexpr uint64_t kPanelBlocks = 8;              // of 256 elements at a time
 
 // One block of a tile, in bytes:
-//   lines[64], each vectors of bytes; scales[kScales]; mins[kPairs]; d; dmin: lines of 32-bit lanes
+//   lines[64], each vectors of bytes; scales[kScales]; pairs[kPairs]; d; dmin: lines of 32-bit lanes
 template <class T>
 struct PanelBlock {
-    static constexpr int kPairs = T::kMins ? 4 : 8;
     static constexpr uint64_t kScales = 64 * kPanelLine;
-    static constexpr uint64_t kMins = kScales + T::kScales * kPanelLine;
-    static constexpr uint64_t kD = kMins + kPairs * kPanelLine;
+    static constexpr uint64_t kPairs = kScales + T::kScales * kPanelLine;
+    static constexpr uint64_t kD = kPairs + T::kPairs * kPanelLine;
     static constexpr uint64_t kDmin = kD + kPanelLine;
     static constexpr uint64_t kBytes = kDmin + kPanelLine;
 };
@@ -44,25 +44,17 @@ static RZ_INLINE void unpack_panel_block(const uint8_t *block, uint8_t *out) {
             });
             const I scale = T::template scale<PART, s.value>(block, four);
             uint8_t *scales = out + P::kScales + at * kPanelLine;
-            istore(scales, scale_operand(scale));
-            if (!kNarrowPartials && at > 0)
+            istore(scales, kNarrow<T> ? scale_operand(scale) : scale);
+            if (!kNarrow<T> && at > 0)
                 istore(scales - kPanelLine, iload(scales - kPanelLine) - scale);
         });
-    const F d = load_f16(reinterpret_cast<const uint16_t *>(block + T::Format::kD) + PART * kLanes);
-    store(reinterpret_cast<float *>(out + P::kD), d);
-    repeat<P::kPairs>([&](auto p) __attribute__((always_inline)) {
-        uint8_t *mins = out + P::kMins + p.value * kPanelLine;
-        if constexpr (T::kMins) {
-            istore(mins, T::template mins<PART, p.value>(block));
-        } else { // offsets of 32 are mins of 32 * scale
-            const uint8_t *scales = block + T::Format::kScales + 32 * p.value + PART * kLanes;
-            istore(mins, and_or(lanes_i8(scales), iset1(0xffff),
-                                shift_left<16>(lanes_i8(scales + kPackedRows))));
-        }
-    });
-    F dmin = d * set1(32.0f);
-    if constexpr (T::kMins) dmin = T::template dmin<PART>(block);
-    store(reinterpret_cast<float *>(out + P::kDmin), dmin);
+    store(reinterpret_cast<float *>(out + P::kD), half_lanes<PART>(block + T::Format::kD));
+    if constexpr (T::kPairs > 0) {
+        repeat<T::kPairs>([&](auto p) __attribute__((always_inline)) {
+            istore(out + P::kPairs + p.value * kPanelLine, T::template pairs<PART, p.value>(block));
+        });
+        store(reinterpret_cast<float *>(out + P::kDmin), T::template dmin<PART>(block));
+    }
 }
 
 template <class T>
@@ -97,8 +89,7 @@ static RZ_INLINE void panel_scale(const uint8_t *line, const uint8_t *scales,
                                   const int8_t *const *q, uint64_t at, I (&sum)[kPanelVectors][C],
                                   I (&total)[kPanelVectors][C]) {
     constexpr int R = kPanelVectors;
-    constexpr int kFit = kNarrowPartials ? 32767 / (254 * T::kTop) / 2 * 2 : T::kQuads;
-    constexpr int kRun = kFit < T::kQuads ? kFit : T::kQuads;
+    constexpr int kRun = kFitting<T, T::kQuads>;
     repeat<T::kQuads / kRun>([&](auto run) __attribute__((always_inline)) {
         repeat<kRun>([&](auto step) __attribute__((always_inline)) {
             constexpr int quad = run.value * kRun + step.value;
@@ -110,14 +101,18 @@ static RZ_INLINE void panel_scale(const uint8_t *line, const uint8_t *scales,
                 const I x = broadcast4(q[c.value] + at + 4 * quad);
                 repeat<R>([&](auto r) __attribute__((always_inline)) {
                     I &s = sum[r.value][c.value];
-                    if constexpr (kNarrowPartials && step.value == 0) s = iset1(0);
-                    s = partial_dot(s, w[r.value], x);
+                    if constexpr (kNarrow<T> && step.value == 0) s = iset1(0);
+                    s = sum_of<T>(s, w[r.value], x);
                 });
             });
         });
         repeat<R * C>([&](auto i) __attribute__((always_inline)) {
             constexpr int r = i.value / C, c = i.value % C;
-            total[r][c] = add_scaled(total[r][c], sum[r][c], panel_load(scales, r));
+            const I scale = panel_load(scales, r);
+            if constexpr (kNarrow<T>)
+                total[r][c] = add_scaled(total[r][c], sum[r][c], scale);
+            else
+                total[r][c] = total[r][c] + sum[r][c] * scale;
         });
     });
 }
@@ -128,14 +123,17 @@ static RZ_INLINE void panel_ends(const uint8_t *block, const int16_t *const *sum
     using P = PanelBlock<T>;
     repeat<kPanelVectors>([&](auto r) __attribute__((always_inline)) {
         const F d = load(reinterpret_cast<const float *>(block + P::kD) + r.value * kLanes);
-        const F dmin = load(reinterpret_cast<const float *>(block + P::kDmin) + r.value * kLanes);
         repeat<C>([&](auto c) __attribute__((always_inline)) {
-            I mins = iset1(0);
-            repeat<P::kPairs>([&](auto p) __attribute__((always_inline)) {
-                mins = dot2(mins, panel_load(block + P::kMins + p.value * kPanelLine, r.value),
-                            broadcast4(sums[c.value] + 2 * p.value));
-            });
-            const F value = fnma(to_f(mins), dmin, to_f(total[r.value][c.value]) * d);
+            F value = to_f(total[r.value][c.value]) * d;
+            if constexpr (T::kPairs > 0) {
+                I off = iset1(0);
+                repeat<T::kPairs>([&](auto p) __attribute__((always_inline)) {
+                    off = dot2(off, panel_load(block + P::kPairs + p.value * kPanelLine, r.value),
+                               broadcast4(sums[c.value] + 2 * p.value));
+                });
+                const float *dmin = reinterpret_cast<const float *>(block + P::kDmin);
+                value = fnma(to_f(off), load(dmin + r.value * kLanes), value);
+            }
             acc[r.value][c.value] = fma(value, set1(dx[c.value]), acc[r.value][c.value]);
         });
     });
@@ -146,20 +144,18 @@ template <class T, int C>
 static void panel_tile(const PackedArgs &a, const uint8_t *block, uint64_t row, uint64_t token,
                        uint64_t begin, uint64_t end) {
     using P = PanelBlock<T>;
-    constexpr int R = kPanelVectors;
+    constexpr int R = kPanelVectors, kSums = T::kPairs == 4 ? 8 : 16;
     const int8_t *q[C];
     const int16_t *sums[C];
     const float *d[C];
     float *y[C];
     F acc[R][C];
     repeat<C>([&](auto c) __attribute__((always_inline)) {
-        const int64_t t = static_cast<int64_t>(token + c.value);
-        const Q8LongRow x = q8_long_row(a.x + t * a.x_stride, a.k);
+        const Q8LongRow x = q8_long_row(packed_x(a, token + c.value), a.k);
         q[c.value] = x.q + 256 * begin;
-        sums[c.value] = T::kMins ? x.sums + 8 * begin : x.sums16 + 16 * begin;
+        sums[c.value] = kSums == 8 ? x.sums + 8 * begin : x.sums16 + 16 * begin;
         d[c.value] = x.d + begin;
-        y[c.value] =
-            reinterpret_cast<float *>(reinterpret_cast<uint8_t *>(a.y) + t * a.y_stride) + row;
+        y[c.value] = packed_y(a, token + c.value) + row;
         repeat<R>([&](auto r) __attribute__((always_inline)) { acc[r.value][c.value] = zero(); });
     });
     for (uint64_t b = begin; b < end; ++b, block += P::kBytes) {
@@ -175,7 +171,7 @@ static void panel_tile(const PackedArgs &a, const uint8_t *block, uint64_t row, 
         const int16_t *block_sums[C];
         for (int c = 0; c < C; ++c) {
             dx[c] = d[c][b - begin];
-            block_sums[c] = sums[c] + (b - begin) * (256 / (T::kMins ? 32 : 16));
+            block_sums[c] = sums[c] + (b - begin) * kSums;
             q[c] += 256;
         }
         panel_ends<T, C>(block, block_sums, dx, total, acc);
@@ -189,12 +185,15 @@ static void panel_tile(const PackedArgs &a, const uint8_t *block, uint64_t row, 
     });
 }
 
+// As many of `count` tokens as a tile of those that there is code for takes; returns how many.
 template <class T, int C = kTileTokens>
-static inline void panel_tokens(const PackedArgs &a, const uint8_t *tile, uint64_t row,
-                                uint64_t token, uint64_t count, uint64_t begin, uint64_t end) {
+static inline uint64_t panel_tokens(const PackedArgs &a, const uint8_t *tile, uint64_t row,
+                                    uint64_t token, uint64_t count, uint64_t begin, uint64_t end) {
     if constexpr (C > 1)
-        if (count < C) return panel_tokens<T, C - 1>(a, tile, row, token, count, begin, end);
+        if (count < C)
+            return panel_tokens<T, (C > 3 ? 3 : 1)>(a, tile, row, token, count, begin, end);
     panel_tile<T, C>(a, tile, row, token, begin, end);
+    return C;
 }
 
 // Blocks [begin, end) of the tiles from `group` on.
@@ -206,11 +205,11 @@ static inline void panel_blocks(const PackedArgs &a, uint64_t group, uint64_t gr
     for (uint64_t i = 0; i < tiles; ++i)
         unpack_tile<T>(a, group + i * kTileGroups, groups, begin, end,
                        a.scratch + i * kPanelTileBytes<T>);
-    for (uint64_t t = 0; t < a.tokens; t += kTileTokens)
+    for (uint64_t t = 0, done = 0; t < a.tokens; t += done)
         for (uint64_t i = 0; i < tiles; ++i)
-            panel_tokens<T>(a, a.scratch + i * kPanelTileBytes<T>,
-                            (group + i * kTileGroups) * kPackedRows, t,
-                            a.tokens - t < kTileTokens ? a.tokens - t : kTileTokens, begin, end);
+            done = panel_tokens<T>(a, a.scratch + i * kPanelTileBytes<T>,
+                                   (group + i * kTileGroups) * kPackedRows, t, a.tokens - t, begin,
+                                   end);
 }
 
 template <class T>

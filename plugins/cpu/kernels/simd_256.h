@@ -73,6 +73,8 @@ static inline B32 b32_or(B32 a, B32 b) { return {_mm256_or_si256(a.v, b.v)}; }
 static inline I8 b32_dot(B32 w, B32 x) {
 #ifdef __AVX512VNNI__
     return {_mm256_dpbusd_epi32(_mm256_setzero_si256(), w.v, x.v)};
+#elif defined(__AVXVNNI__)
+    return {_mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), w.v, x.v)};
 #else
     return {_mm256_madd_epi16(_mm256_maddubs_epi16(w.v, x.v), _mm256_set1_epi16(1))};
 #endif

@@ -1,4 +1,4 @@
-// AVX2 + FMA + F16C; definitions in simd_scalar.h.
+// AVX2 + FMA + F16C, and AVX-VNNI where the compiler has it on; definitions in simd_scalar.h.
 #pragma once
 
 #include "plugins/cpu/kernels/simd_256.h"
@@ -91,8 +91,6 @@ static inline void store_bf16(uint16_t *p, F a) {
     _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm256_castsi256_si128(packed));
 }
 
-// maddubs would saturate on bytes above 127, so signed bytes stay signed.
-constexpr int kByteBias = 0;
 static inline I iset1(int32_t x) { return {_mm256_set1_epi32(x)}; }
 static inline I iload(const void *p) {
     return {_mm256_loadu_si256(static_cast<const __m256i *>(p))};
@@ -104,6 +102,13 @@ static inline I broadcast4(const void *p) {
     return iset1(x);
 }
 static inline F to_f(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
+#ifdef __AVXVNNI__
+constexpr int kByteBias = 128; // as with AVX-512
+static inline I dot4(I acc, I w, I x) { return {_mm256_dpbusd_avx_epi32(acc.v, w.v, x.v)}; }
+static inline I dot4_wide(I acc, I w, I x) { return dot4(acc, w, x); }
+#else
+// maddubs would saturate on bytes above 127, so signed bytes stay signed.
+constexpr int kByteBias = 0;
 static inline I dot4(I acc, I w, I x) {
     const __m256i pairs = _mm256_maddubs_epi16(w.v, x.v);
     return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
@@ -111,6 +116,7 @@ static inline I dot4(I acc, I w, I x) {
 static inline I dot4_wide(I acc, I w, I x) {
     return dot4(acc, {_mm256_abs_epi8(w.v)}, {_mm256_sign_epi8(x.v, w.v)});
 }
+#endif
 
 // --- packed weights; definitions in packed.h ---
 static inline I operator&(I a, I b) { return {_mm256_and_si256(a.v, b.v)}; }
@@ -135,10 +141,22 @@ static inline I lanes_u8(const uint8_t *p) {
 static inline I lanes_i8(const uint8_t *p) {
     return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)))};
 }
+static inline F as_float(I bits) { return {_mm256_castsi256_ps(bits.v)}; }
+static inline I repeat16(const uint8_t *p) {
+    return {_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I pick_bytes(I table, I index) { return {_mm256_shuffle_epi8(table.v, index.v)}; }
+
+#ifdef __AVXVNNI__
+static inline I dot2(I acc, I w, I x) { return {_mm256_dpwssd_avx_epi32(acc.v, w.v, x.v)}; }
+constexpr bool kNarrowPartials = false;
+static inline I partial_dot(I s, I w, I x) { return dot4(s, w, x); }
+static inline I scale_operand(I scale) { return scale; }
+static inline I add_scaled(I acc, I s, I scale) { return acc + s * scale; }
+#else
 static inline I dot2(I acc, I w, I x) {
     return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(w.v, x.v))};
 }
-
 // Pairs of products stay in 16 bits, and the multiplication by the scale widens them.
 constexpr bool kNarrowPartials = true;
 static inline I partial_dot(I s, I w, I x) {
@@ -148,6 +166,7 @@ static inline I scale_operand(I scale) {
     return and_or(scale, iset1(0xffff), shift_left<16>(scale));
 }
 static inline I add_scaled(I acc, I s, I scale) { return dot2(acc, s, scale); }
+#endif
 
 // 16 registers: a group of rows is two vectors.
 constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 3;

@@ -117,6 +117,11 @@ static inline I lanes_u8(const uint8_t *p) {
 static inline I lanes_i8(const uint8_t *p) {
     return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
 }
+static inline F as_float(I bits) { return {_mm512_castsi512_ps(bits.v)}; }
+static inline I repeat16(const uint8_t *p) {
+    return {_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+static inline I pick_bytes(I table, I index) { return {_mm512_shuffle_epi8(table.v, index.v)}; }
 static inline I dot2(I acc, I w, I x) { return {_mm512_dpwssd_epi32(acc.v, w.v, x.v)}; }
 
 constexpr bool kNarrowPartials = false;

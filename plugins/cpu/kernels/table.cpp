@@ -21,8 +21,13 @@ static Kernels make_table() {
     add_attention(table);
     add_canonical(table);
 #ifndef RZ_CPU_CANONICAL
-    add_packed_long(table);
+    add_packed_float(table);
     add_packed_short(table);
+    add_packed_q3_k(table);
+    add_packed_q4_k(table);
+    add_packed_q5_k(table);
+    add_packed_q6_k(table);
+    add_packed_iq4_xs(table);
 #endif
     return table;
 }

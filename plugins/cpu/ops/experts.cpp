@@ -4,6 +4,7 @@
 // expert's matrix, visits the experts that have rows: a thread reads its part of each chosen matrix
 // once, whatever the number of tokens, and nothing of the others.
 #include "plugins/cpu/ops/lent.h"
+#include "plugins/cpu/ops/packed.h"
 
 #include <algorithm>
 #include <cstring>
@@ -247,6 +248,7 @@ void plan(Planner &planner, const Node &node) {
             std::make_unique<SortStep>(named ? &ids : nullptr, o.y, experts, planner.view(order)));
         planner.share(what, source, order);
     }
+    if (planner.packed(node.inputs[0])) return plan_packed_experts(planner, node, order);
     o.order = planner.view(order);
 
     const WeightType type = weight_type(w.dtype);

@@ -9,20 +9,34 @@ namespace realizar::cpu {
 
 namespace {
 
-// Activations in the form that a packed type takes: one scale for 32 elements or one for 256.
+// Activations in the form that a packed type takes: floats, or bytes with one scale for 32 elements or one
+// for 256.
 struct Form {
     const char *name; // for steps that share the result
     uint64_t (*row_bytes)(uint64_t k);
-    decltype(Kernels::quantize) Kernels::*quantize;
+    void (*make)(const Kernels &kernels, const float *x, uint8_t *y, uint64_t k);
 };
-constexpr Form kShort = {"q8", q8_row_bytes, &Kernels::quantize};
-constexpr Form kLong = {"q8 long", q8_long_row_bytes, &Kernels::quantize_long};
+constexpr Form kFloats = {
+    "floats", [](uint64_t k) { return align_up(k * sizeof(float)); },
+    [](const Kernels &, const float *x, uint8_t *y, uint64_t k) { std::memcpy(y, x, k * 4); }};
+constexpr Form kShort = {"q8", q8_row_bytes,
+                         [](const Kernels &kernels, const float *x, uint8_t *y, uint64_t k) {
+                             kernels.quantize(x, y, k);
+                         }};
+constexpr Form kLong = {"q8 long", q8_long_row_bytes,
+                        [](const Kernels &kernels, const float *x, uint8_t *y, uint64_t k) {
+                            kernels.quantize_long(x, y, k);
+                        }};
+
+const Form &form_of(const PackedLayout &layout) {
+    if (layout.block_elements == 1) return kFloats;
+    return layout.block_elements == 256 ? kLong : kShort;
+}
 
 // Rows of x one after the other in step t of `rows`.
-class QuantizeStep : public RowStep {
+class FormStep : public RowStep {
   public:
-    QuantizeStep(const Form &form, const View &x, const View &y)
-        : RowStep(y, 300), form_(form), x_(x) {
+    FormStep(const Form &form, const View &x, const View &y) : RowStep(y, 300), form_(form), x_(x) {
         reads(x);
         writes(y);
     }
@@ -32,7 +46,7 @@ class QuantizeStep : public RowStep {
         const auto k = static_cast<uint64_t>(x_.max_elements());
         auto *y = rows.row<uint8_t>(run, step, row);
         for (int64_t r = 0; r < x_.rows(); ++r, y += form_.row_bytes(k))
-            (run.kernels->*form_.quantize)(x_.row(run, step, r), y, k);
+            form_.make(*run.kernels, x_.row(run, step, r), y, k);
     }
 
     Form form_;
@@ -78,6 +92,8 @@ class PackedMatmulStep : public Step {
             .y = y_.row(run, 0) + first,
             .y_stride = y_stride_,
             .scratch = reinterpret_cast<uint8_t *>(run.scratch) + worker * run.worker_bytes,
+            .lines = nullptr,
+            .lines_per_x = 1,
         };
         if (y_stride_ >= 0) return run.kernels->packed[layout_.type](args);
         args.tokens = 1;
@@ -136,34 +152,41 @@ class PackedRowsStep : public RowStep {
 } // namespace
 
 WeightUse use_of_weight(const Region &region, uint32_t weight) {
-    WeightUse use = {false, region.tensors[weight].rank != 2};
+    const uint32_t rank = region.tensors[weight].rank;
+    WeightUse use = {false, rank != 2 && rank != 3};
     for (uint32_t i = 0; i < region.tensors.size(); ++i)
         use.other |= region.tensors[i].storage == weight && region.tensors[i].is_view(i);
     for (const Node &node : region.nodes)
         for (size_t i = 0; i < node.inputs.size(); ++i) {
             if (node.inputs[i] != weight) continue;
-            if (i == 0 && node.op == RZ_OP_MATMUL)
+            if (i == 0 && node.op == (rank == 2 ? RZ_OP_MATMUL : RZ_OP_EXPERT_MATMUL))
                 use.multiplied = true;
             else
-                use.other |= i != 0 || node.op != RZ_OP_GET_ROWS;
+                use.other |= i != 0 || node.op != RZ_OP_GET_ROWS || rank != 2;
         }
     return use;
 }
 
+PackedX plan_packed_x(Planner &planner, const PackedLayout &layout, uint32_t x) {
+    const Form &form = form_of(layout);
+    const View view = planner.view(x);
+    if (&form == &kFloats && view.uniform_stride() >= 0) return {x, view.uniform_stride()};
+    const auto bytes =
+        static_cast<int64_t>(form.row_bytes(static_cast<uint64_t>(view.max_elements())));
+    uint32_t made = planner.find_shared(form.name, x);
+    if (made == RZ_NONE) {
+        made = planner.scratch_like(x, view.rows() * bytes);
+        planner.add(std::make_unique<FormStep>(form, view, planner.view(made)));
+        planner.share(form.name, x, made);
+    }
+    return {made, bytes};
+}
+
 void plan_packed_matmul(Planner &planner, const Node &node) {
     const PackedLayout &layout = *planner.packed(node.inputs[0]);
-    const Form &form = layout.block_elements == 256 ? kLong : kShort;
-    const View x = planner.view(node.inputs[1]);
-    const auto stride =
-        static_cast<int64_t>(form.row_bytes(static_cast<uint64_t>(x.max_elements())));
-    uint32_t quantized = planner.find_shared(form.name, node.inputs[1]);
-    if (quantized == RZ_NONE) {
-        quantized = planner.scratch_like(node.inputs[1], x.rows() * stride);
-        planner.add(std::make_unique<QuantizeStep>(form, x, planner.view(quantized)));
-        planner.share(form.name, node.inputs[1], quantized);
-    }
+    const PackedX x = plan_packed_x(planner, layout, node.inputs[1]);
     planner.add(std::make_unique<PackedMatmulStep>(
-        planner.kernels(), layout, planner.view(node.inputs[0]), planner.view(quantized), stride,
+        planner.kernels(), layout, planner.view(node.inputs[0]), planner.view(x.tensor), x.stride,
         planner.view(node.outputs[0])));
 }
 

@@ -1,4 +1,6 @@
-// Packed weights with blocks of 256.
+// Begins the families of packed weights with blocks of 256, one for each type: their code is large.
+#pragma once
+
 #include "plugins/cpu/kernels/family.h"
 // Order matters below: each header uses the ones before it.
 #include "plugins/cpu/kernels/packed.h"
@@ -8,12 +10,3 @@
 #include "plugins/cpu/kernels/packed_pass.h"
 
 #include "plugins/cpu/kernels/panel.h"
-
-namespace realizar::cpu::RZ_CPU_ISA {
-
-void add_packed_long(Kernels &table) {
-    add_long<Packed_Q4_K>(table, kQ4_K);
-    add_long<Packed_Q6_K>(table, kQ6_K);
-}
-
-} // namespace realizar::cpu::RZ_CPU_ISA

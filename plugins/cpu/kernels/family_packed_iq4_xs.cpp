@@ -1,0 +1,7 @@
+#include "plugins/cpu/kernels/family_long.h"
+
+namespace realizar::cpu::RZ_CPU_ISA {
+
+void add_packed_iq4_xs(Kernels &table) { add_long<Packed_IQ4_XS>(table, kIQ4_XS); }
+
+} // namespace realizar::cpu::RZ_CPU_ISA

@@ -1,0 +1,7 @@
+#include "plugins/cpu/kernels/family_long.h"
+
+namespace realizar::cpu::RZ_CPU_ISA {
+
+void add_packed_q6_k(Kernels &table) { add_long<Packed_Q6_K>(table, kQ6_K); }
+
+} // namespace realizar::cpu::RZ_CPU_ISA
