@@ -109,7 +109,7 @@ struct PackedArgs {
     const uint8_t *w; // groups of kPackedRows rows, one behind the other
     uint64_t rows;    // the last group may be padded
     uint64_t k;
-    const uint8_t *x; // rows of Q8LongRow for types with blocks of 256, Q8Row for those of 32, else floats
+    const uint8_t *x; // rows of Q8LongRow (blocks of 256), Q8Row (blocks of 32) or floats
     int64_t x_stride; // bytes
     uint64_t tokens;
     float *y;
