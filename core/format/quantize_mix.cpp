@@ -305,6 +305,10 @@ Result<TypeOverride> parse_type_override(std::string_view text) {
     return TypeOverride{std::string(text.substr(0, equals)), *dtype};
 }
 
+bool applies(const TypeOverride &override, const GgufTensor &tensor) {
+    return tensor.dims.size() > 1 && matches(override.pattern, tensor.name);
+}
+
 MixFacts mix_facts(const GgufFile &file) {
     MixFacts facts;
     facts.tied = file.find_tensor("output.weight") == nullptr;
@@ -322,8 +326,8 @@ TypeChoice choose_type(const GgufTensor &tensor, const QuantizeTarget &target,
                        std::span<const TypeOverride> overrides, const MixFacts &facts) {
     const TypeChoice kept{tensor.dtype, tensor.dtype};
     if (is_integer(tensor.dtype)) return kept;
-    const auto named = std::ranges::find_if(
-        overrides, [&](const TypeOverride &o) { return matches(o.pattern, tensor.name); });
+    const auto named =
+        std::ranges::find_if(overrides, [&](const TypeOverride &o) { return applies(o, tensor); });
     if (named != overrides.end())
         return {named->dtype, fitting_type(named->dtype, tensor.dims.back())};
     const auto is_part = [&](std::string_view part) { return contains(tensor.name, part); };

@@ -30,6 +30,8 @@ struct TypeOverride {
 };
 // "PATTERN=TYPE". Tag bad_option: no '=', no pattern, or a type that cannot be written.
 Result<TypeOverride> parse_type_override(std::string_view text);
+// Vectors (norms, biases) never change their type: '*' and 'blk.3.*' mean matrices.
+bool applies(const TypeOverride &override, const GgufTensor &tensor);
 
 // What the choice of a type depends on besides the tensor itself.
 struct MixFacts {

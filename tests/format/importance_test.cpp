@@ -164,5 +164,95 @@ TEST(Importance, OfAnotherModelIsRefused) {
     EXPECT_FALSE(std::filesystem::exists(folder / "out.gguf"));
 }
 
+// The format before GGUF, by hand.
+class Dat {
+  public:
+    Dat &number(int32_t value) { return raw(&value, sizeof value); }
+    Dat &text(const std::string &value) {
+        number(static_cast<int32_t>(value.size()));
+        return raw(value.data(), value.size());
+    }
+    Dat &floats(const std::vector<float> &values) {
+        number(static_cast<int32_t>(values.size()));
+        return raw(values.data(), values.size() * sizeof(float));
+    }
+    std::string bytes;
+
+  private:
+    Dat &raw(const void *data, size_t size) {
+        bytes.append(static_cast<const char *>(data), size);
+        return *this;
+    }
+};
+
+TEST(Importance, ReadsTheOldFormat) {
+    const ScratchFolder folder;
+    Dat dat;
+    dat.number(2);
+    dat.text("blk.0.attn_q.weight").number(4).floats({2, 8, 32});
+    dat.text("blk.0.ffn_up_exps.weight").number(0).floats({1, 3, 0, 0});
+    const std::string without_trailer = dat.bytes;
+    dat.number(4).text("wiki.train.raw");
+    for (const std::string &bytes :
+         {without_trailer, without_trailer + std::string(4, '\1'), dat.bytes}) {
+        folder.write("m.dat", bytes);
+        const auto loaded = ImportanceMatrix::load(folder / "m.dat");
+        ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+        EXPECT_EQ(loaded->size(), 2u);
+        EXPECT_EQ(ImportanceMatrix::column_weights(*loaded->find("blk.0.attn_q.weight"), 0),
+                  (std::vector<float>{0.5f, 2, 8}));
+        EXPECT_EQ(loaded->find("blk.0.ffn_up_exps.weight")->columns, 4u);
+    }
+    // Every cut, and numbers that are no importance, are refused.
+    for (size_t size = 0; size < without_trailer.size(); ++size) {
+        folder.write("m.dat", dat.bytes.substr(0, size));
+        const auto loaded = ImportanceMatrix::load(folder / "m.dat");
+        ASSERT_FALSE(loaded.ok()) << size;
+        EXPECT_TRUE(loaded.error().tag == "not_importance" ||
+                    loaded.error().tag == "malformed_importance");
+    }
+    for (const float value : {-1.0f, NAN, INFINITY}) {
+        Dat bad;
+        bad.number(1).text("w").number(1).floats({1, value});
+        folder.write("m.dat", bad.bytes);
+        EXPECT_EQ(ImportanceMatrix::load(folder / "m.dat").error().tag, "malformed_importance");
+    }
+    folder.write("m.dat", "This is a text and no importance at all.");
+    EXPECT_EQ(ImportanceMatrix::load(folder / "m.dat").error().tag, "not_importance");
+}
+
+// Experts in one row of columns steer as those of a stack do.
+TEST(Importance, OldFormatSteersExperts) {
+    const ScratchFolder folder;
+    std::mt19937 random(9);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(2 * 8 * 32), sums(2 * 32);
+    for (float &value : values)
+        value = normal(random);
+    for (float &sum : sums)
+        sum = static_cast<float>(random() % 1000);
+    const auto in =
+        GgufFile::open(write_gguf(folder, "in.gguf", "model", {{"w", {2, 8, 32}, values}}));
+    ASSERT_TRUE(in.ok());
+    ImportanceMatrix stacked;
+    ImportanceEntry *entry = stacked.entry("w", 2, 32);
+    entry->squares.assign(sums.begin(), sums.end());
+    entry->counts = {5, 5};
+    Dat dat;
+    dat.number(1).text("w").number(5).floats(sums);
+    folder.write("m.dat", dat.bytes);
+    const auto old = ImportanceMatrix::load(folder / "m.dat");
+    ASSERT_TRUE(old.ok());
+    const auto quantized = [&](const ImportanceMatrix *importance) {
+        QuantizeOptions options;
+        options.importance = importance;
+        EXPECT_TRUE(
+            quantize_model(**in, folder / "out.gguf", *find_quantize_target("Q4_0"), options).ok());
+        return read_file(folder / "out.gguf");
+    };
+    EXPECT_EQ(quantized(&*old), quantized(&stacked));
+    EXPECT_NE(quantized(&*old), quantized(nullptr));
+}
+
 } // namespace
 } // namespace realizar

@@ -271,6 +271,10 @@ TEST(QuantizeModel, OverridesByPattern) {
     EXPECT_EQ(type_of(name, {"ffn=Q6_K", "*=Q2_K"}), DType::Q6_K);
     EXPECT_EQ(type_of("blk.0.ffn_gate_inp.weight", {}), DType::F32);
     EXPECT_EQ(type_of("blk.0.ffn_gate_inp.weight", {"gate_inp=F16"}), DType::F16);
+    const GgufTensor vector{"blk.12.ffn_norm.weight", DType::F32, {256}, 0, {}};
+    const TypeOverride all = *parse_type_override("blk.12.*=Q4_K");
+    EXPECT_EQ(choose_type(vector, *find_quantize_target("Q8_0"), std::span(&all, 1), {}).to,
+              DType::F32);
     for (const char *bad : {"ffn_down", "=Q4_K", "x=", "x=Q9", "x=IQ2_XS", "x=I8"})
         EXPECT_EQ(parse_type_override(bad).error().tag, "bad_option") << bad;
 }
