@@ -20,6 +20,10 @@ rz_instance::rz_instance(rz_program &owner) : program(owner) {
     inputs_ = gpu.memory().allocate(Heap::upload, input_block());
     scratch_ = gpu.memory().allocate(Heap::device, layout.scratch_bytes);
     std::memset(inputs_.host(), 0, inputs_.size());
+    if (gpu.chains()) {
+        counter_ = gpu.memory().allocate(Heap::device, sizeof(uint32_t));
+        counter_read_ = gpu.memory().allocate(Heap::readback, sizeof(uint32_t));
+    }
     bound_.resize(program.region.tensors.size());
     bound_offsets_.resize(program.region.tensors.size());
     place_own();
@@ -138,6 +142,7 @@ const Recording &rz_instance::recording(std::vector<int64_t> symbols, uint32_t s
     const auto found =
         std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording &each) {
             return each.symbols == symbols && each.steps == steps &&
+                   (each.linked == 0 || program.device.gpu.chains()) &&
                    std::equal(each.copies.begin(), each.copies.end(), copies.begin(), copies.end());
         });
     if (found != recordings_.end()) {
@@ -161,6 +166,13 @@ const Recording &rz_instance::recording(std::vector<int64_t> symbols, uint32_t s
     return recordings_.front();
 }
 
+bool rz_instance::gave_up() const {
+    const uint32_t linked = recordings_.front().linked;
+    uint32_t counted = 0;
+    if (linked) std::memcpy(&counted, counter_read_.host(), sizeof(counted));
+    return counted != linked;
+}
+
 void rz_instance::record(Recording &recording) {
     Gpu &gpu = program.device.gpu;
     for (uint32_t s = 0; s < steps_ && !tables_filled_; ++s) {
@@ -179,13 +191,18 @@ void rz_instance::record(Recording &recording) {
     }
     const VkCommandBuffer commands = recording.commands->handle();
     recording.commands->begin();
+    const bool chained = counter_ && gpu.chains() && !gpu.settings().profile;
+    if (chained)
+        gpu.vk().vkCmdFillBuffer(commands, counter_.buffer(), counter_.offset(), sizeof(uint32_t),
+                                 gpu.chain_start());
     gpu.full_barrier(commands);
     if (gpu.settings().profile && !recording.times)
         recording.times = std::make_unique<Timestamps>(
             gpu, recording.steps * 2 * static_cast<uint32_t>(program.steps.size()) + 1);
     Timestamps *const times = recording.times.get();
     if (times) times->start(commands);
-    Recorder recorder(gpu, commands, places_, recording.symbols, times);
+    Recorder recorder(gpu, commands, places_, recording.symbols, times,
+                      chained ? counter_.address() : 0);
     recording.barriers = 2;
     for (uint32_t s = 0; s < recording.steps; ++s) {
         const std::vector<Place> places = places_of(s);
@@ -195,8 +212,15 @@ void rz_instance::record(Recording &recording) {
         recording.barriers += record_copies(commands, recording, s);
     }
     gpu.full_barrier(commands);
+    recording.linked = recorder.linked();
     recording.dispatches = recorder.dispatches();
     recording.barriers += recorder.barriers() + record_copies(commands, recording, recording.steps);
+    if (recording.linked) {
+        const VkBufferCopy region = {counter_.offset(), counter_read_.offset(), sizeof(uint32_t)};
+        gpu.vk().vkCmdCopyBuffer(commands, counter_.buffer(), counter_read_.buffer(), 1, &region);
+        gpu.full_barrier(commands);
+        ++recording.barriers;
+    }
     if (times) times->mark(commands, "(results to the host)", bytes);
     recording.commands->end();
 }

@@ -30,6 +30,7 @@ struct Recording {
     std::vector<Copy> copies;
     std::unique_ptr<Commands> commands;
     std::unique_ptr<Timestamps> times; // null unless Settings::profile
+    uint32_t linked = 0;               // of the chain's counter, at the end; 0: no chain
     uint64_t dispatches = 0, barriers = 0;
 };
 
@@ -48,6 +49,8 @@ struct rz_instance {
                                                  std::span<const realizar::vulkan::Copy> copies);
     // After a submission with Settings::profile: takes in the times of the recording used last.
     void collect_times() { recordings_.front().times->collect(); }
+    // The same: whether its chain gave up, so that the results are void.
+    bool gave_up() const;
     std::byte *readback() const { return readback_.host(); }
     // Where the host finds the bytes of `tensor` itself once the device is done; null: not at all.
     const std::byte *in_place(uint32_t tensor) const;
@@ -69,9 +72,10 @@ struct rz_instance {
     std::vector<realizar::vulkan::Place> places_of(uint32_t step) const;
 
     realizar::vulkan::Memory inputs_, scratch_, readback_;
-    realizar::vulkan::Memory slots_; // of chained outputs, step by step
-    uint64_t slot_bytes_ = 0;        // of all of one step
-    uint32_t steps_ = 1;             // that there is room for
+    realizar::vulkan::Memory counter_, counter_read_; // of Recorder; the copy for the host
+    realizar::vulkan::Memory slots_;                  // of chained outputs, step by step
+    uint64_t slot_bytes_ = 0;                         // of all of one step
+    uint32_t steps_ = 1;                              // that there is room for
     std::vector<realizar::vulkan::Chain> chains_;
     std::vector<realizar::vulkan::Place> places_;         // by storage, in the first step
     std::vector<const realizar::vulkan::Memory *> bound_; // by storage; null: not a buffer

@@ -42,6 +42,16 @@ std::vector<bool> find_bucketed(const Region &region) {
     return result;
 }
 
+bool is_repeatable(const Region &region) {
+    return std::all_of(region.nodes.begin(), region.nodes.end(), [&](const Node &node) {
+        return node.op == RZ_OP_KV_WRITE ||
+               std::all_of(node.outputs.begin(), node.outputs.end(), [&](uint32_t output) {
+                   const uint32_t storage = region.tensors[output].storage;
+                   return region.tensors[storage].role != RZ_ROLE_STATE;
+               });
+    });
+}
+
 void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
     Gpu &gpu = program.device.gpu;
     const auto groups = find_groups(program.region, fuse);
@@ -60,8 +70,9 @@ void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
     program.weights.resize(program.region.tensors.size());
     program.fused_nodes = static_cast<uint32_t>(program.region.nodes.size() - groups.size());
     if (planner.constants_.empty()) return;
-    program.constants = gpu.memory().allocate(Heap::device, planner.constants_.size());
-    gpu.write(program.constants, 0, planner.constants_.data(), planner.constants_.size());
+    program.constant_bytes = std::move(planner.constants_);
+    program.constants = gpu.memory().allocate(Heap::device, program.constant_bytes.size());
+    program.restore_constants();
 }
 
 // Dispatches of a submission with symbols at their hints, or at `most` if that is less. Recording makes
@@ -75,7 +86,8 @@ uint32_t rehearse(rz_program &program, int64_t most) {
     const std::vector<Place> places(program.region.tensors.size());
     Commands commands(gpu);
     commands.begin();
-    Recorder recorder(gpu, commands.handle(), places, symbols);
+    const uint64_t counter = gpu.chains() ? 16 : 0; // nobody runs this
+    Recorder recorder(gpu, commands.handle(), places, symbols, nullptr, counter);
     for (const auto &step : program.steps)
         recorder.record(*step);
     commands.end();
@@ -109,6 +121,7 @@ rz_code compile(rz_device *device, const rz_graph *graph, rz_weights *weights,
         if (code != RZ_OK) return code;
         program->tensor_count = static_cast<uint32_t>(program->region.tensors.size());
         program->bucketed = find_bucketed(program->region);
+        program->repeatable = is_repeatable(program->region);
         if (weights) make_half_weights(*weights, program->region);
         plan_steps(*program, weights, !options || !(options->flags & RZ_COMPILE_NO_FUSE));
         const uint64_t budget = options ? options->memory_budget : 0;
@@ -141,6 +154,11 @@ void destroy(rz_program *program) { delete program; }
 const rz_program_api kProgramApi = {sizeof(rz_program_api), 0, compile, info, destroy};
 
 } // namespace realizar::vulkan
+
+void rz_program::restore_constants() {
+    if (!constants) return;
+    device.gpu.write(constants, 0, constant_bytes.data(), constant_bytes.size());
+}
 
 void rz_program::bucket(std::vector<int64_t> &symbols) const {
     for (size_t i = 0; i < symbols.size(); ++i)

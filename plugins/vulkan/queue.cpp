@@ -66,12 +66,29 @@ bool rz_queue::finish_done() {
     const bool moved = finished_ < reached;
     for (; finished_ < reached; ++finished_) {
         Submission &work = works_.front();
-        if (code == RZ_OK) finish(work);
         work.instance->busy = false;
         --running_;
-        settle(work, code, message);
+        std::string why = message;
+        const rz_code result = code == RZ_OK ? check_chain(work, why) : code;
+        if (result == RZ_BUSY) continue; // once more
+        if (result == RZ_OK) finish(work);
+        settle(work, result, why);
     }
     return moved;
+}
+
+// Of a work that the device has ended: RZ_BUSY if it shall start again.
+rz_code rz_queue::check_chain(const Submission &work, std::string &message) {
+    const bool spoiled = spoiled_ > 0;
+    if (spoiled) --spoiled_;
+    if (!spoiled && !work.instance->gave_up()) return RZ_OK;
+    rz_program &program = work.instance->program;
+    device_.gpu.stop_chains();
+    program.restore_constants();
+    if (!spoiled && running_ == 0 && program.repeatable) return RZ_BUSY;
+    if (!spoiled) spoiled_ = running_;
+    message = "a chain of kernels gave up, and what came behind it cannot run again";
+    return RZ_INTERNAL;
 }
 
 // Works behind the running ones, while they can start. A work that fails is settled at its turn.

@@ -27,6 +27,7 @@ struct rz_queue {
     void start(Submission &work);
     void fail_behind_running(const realizar::vulkan::Failure &failure);
     void finish(Submission &work);
+    rz_code check_chain(const Submission &work, std::string &message);
     void settle(Submission &work, rz_code code, const std::string &message);
 
     rz_device &device_;
@@ -35,6 +36,7 @@ struct rz_queue {
     std::vector<Submission> spare_; // ended ones, for their memory
     std::vector<realizar::vulkan::Copy> copies_;
     size_t running_ = 0;
+    size_t spoiled_ = 0;                  // of them, those behind one whose chain gave up
     uint64_t started_ = 0, finished_ = 0; // values of progress_
 };
 

@@ -50,14 +50,28 @@ void record_attention_decode(Recorder &r, const AttentionOperands &o) {
         .splits = splits,
         .scale = o.attr.scale,
         .softcap = o.attr.softcap,
+        .link = {},
     };
     r.expect_bytes(keys * tokens * o.k.n2() * depth * 4);
-    r.dispatch("attention_decode",
-               {depth, lanes, queries, tuning.attention_batch, heads, group, o.q.stride(1),
-                o.q.stride(2), o.k.stride(1), o.k.stride(2), o.v.stride(1), o.v.stride(2),
-                o.attr.page_size, o.pages.max_inner(), o.pages.size(2, r.symbols), o.k.max_size(1),
-                std::min(o.attr.window, 0x7fffffffu), o.attr.causal ? 1u : 0u},
-               p, {tokens, columns, splits});
+    const uint32_t constants[] = {depth,
+                                  lanes,
+                                  queries,
+                                  tuning.attention_batch,
+                                  heads,
+                                  group,
+                                  o.q.stride(1),
+                                  o.q.stride(2),
+                                  o.k.stride(1),
+                                  o.k.stride(2),
+                                  o.v.stride(1),
+                                  o.v.stride(2),
+                                  o.attr.page_size,
+                                  o.pages.max_inner(),
+                                  o.pages.size(2, r.symbols),
+                                  o.k.max_size(1),
+                                  std::min(o.attr.window, 0x7fffffffu),
+                                  o.attr.causal ? 1u : 0u};
+    r.dispatch_linked("attention_decode", constants, p, {tokens, columns, splits});
 }
 
 } // namespace realizar::vulkan

@@ -74,6 +74,16 @@ uint32_t choose_chunk(uint32_t groups, uint32_t rows, uint32_t shared_bytes) {
     return std::min(most, static_cast<uint32_t>(align_up(groups, kLanes)));
 }
 
+constexpr uint32_t kTeams = 8; // of a workgroup of matvec_quant.comp
+
+// Rows of w for a team: up to 4, as long as most cores have a workgroup.
+uint32_t choose_team_rows(uint32_t n, uint32_t cores) {
+    uint32_t rows = 4;
+    while (rows > 1 && n < rows * kTeams * cores / 16 * 15)
+        rows /= 2;
+    return rows;
+}
+
 class MatmulStep : public Step {
   public:
     MatmulStep(const Matrix &w, const View &x, std::optional<Quantised> quantised,
@@ -104,11 +114,12 @@ class MatmulStep : public Step {
             const MatvecQuantParams p = {w_.resolve(r), base,       base + quantised_->scales,
                                          r.address(y_), add,        n,
                                          rows,          add_stride_};
-            constexpr uint32_t kTeams = 8; // of a workgroup, each with a row
-            r.dispatch(
-                "matvec_" + suffix + (r.features().int_dot ? "_dot" : ""),
-                {rows, choose_chunk(k / 32, rows, r.shared_bytes())}, p,
-                {even_groups((n + kTeams - 1) / kTeams, r.tuning().matvec_several * r.cores())});
+            const uint32_t of_team = choose_team_rows(n, r.cores());
+            const uint32_t of_group = kTeams * of_team;
+            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""),
+                       {rows, choose_chunk(k / 32, rows, r.shared_bytes()), of_team}, p,
+                       {even_groups((n + of_group - 1) / of_group,
+                                    r.tuning().matvec_several * r.cores())});
             return;
         }
         if (form == MatmulForm::coopmat &&

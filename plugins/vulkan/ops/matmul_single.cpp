@@ -8,11 +8,24 @@ namespace realizar::vulkan {
 
 namespace {
 
-// Groups of a row that each of 32 threads has in flight: at most 2 (with 4 the longer code costs more
-// than the loads gain), the same in every round.
-uint32_t choose_batch(uint32_t groups) {
-    constexpr uint32_t kLanes = 32, kMost = 2;
-    const uint32_t pieces = (groups + kLanes - 1) / kLanes; // of a thread
+constexpr uint32_t kLanes = 32; // of a team
+constexpr uint32_t kTeams = 8;  // of a workgroup, each with a pair of rows, or with a part of one
+
+// Teams for a pair: more where pairs are too few for `most` workgroups, as long as each thread keeps two
+// groups of a row (with one, TinyLlama's matrices were 1.5 % slower; Qwen2.5's longest gain 8 %).
+uint32_t choose_split(uint32_t pairs, uint32_t groups, uint32_t most) {
+    uint32_t split = 1;
+    while (split < kTeams && groups >= 4 * split * kLanes &&
+           uint64_t{pairs} * 2 * split <= uint64_t{most} * kTeams)
+        split *= 2;
+    return split;
+}
+
+// Groups of a row that each of `lanes` threads has in flight: at most 2 (with 4 the longer code costs
+// more than the loads gain), the same in every round.
+uint32_t choose_batch(uint32_t groups, uint32_t lanes) {
+    constexpr uint32_t kMost = 2;
+    const uint32_t pieces = (groups + lanes - 1) / lanes; // of a thread
     const uint32_t rounds = (pieces + kMost - 1) / kMost;
     return std::max(1u, (pieces + rounds - 1) / rounds);
 }
@@ -77,18 +90,20 @@ MatvecSingleParams Single::params(const Recorder &r) const {
 
 void Single::dispatch(Recorder &r, const char *shader, const MatvecSingleParams &p, uint32_t pairs,
                       uint32_t rows, std::span<const uint32_t> constants) const {
-    constexpr uint32_t kTeams = 8; // of a workgroup, each with a pair of rows
     const Tuning &tuning = r.tuning();
     const uint32_t most = tuning.matvec_groups ? tuning.matvec_groups : 3 * r.cores();
     const uint32_t groups = x_.max_inner() / 32;
-    const uint32_t batch = tuning.matvec_batch ? tuning.matvec_batch : choose_batch(groups);
-    std::vector<uint32_t> all = {groups, norm_ ? 1u : 0u, batch};
+    const uint32_t split =
+        tuning.matvec_split ? tuning.matvec_split : choose_split(pairs, groups, most);
+    const uint32_t batch =
+        tuning.matvec_batch ? tuning.matvec_batch : choose_batch(groups, split * kLanes);
+    std::vector<uint32_t> all = {groups, norm_ ? 1u : 0u, batch, split};
     all.insert(all.end(), constants.begin(), constants.end());
     const uint64_t blocks = uint64_t{rows} * (x_.max_inner() / 32) / w_.type->groups;
     r.expect_bytes(blocks * w_.type->block_bytes);
     const std::string name = std::string(shader) + '_' + w_.type->suffix;
-    r.dispatch(name + (r.features().int_dot ? "_dot" : ""), all, p,
-               {even_groups((pairs + kTeams - 1) / kTeams, most)});
+    r.dispatch_linked(name + (r.features().int_dot ? "_dot" : ""), all, p,
+                      {even_groups((pairs * split + kTeams - 1) / kTeams, most)});
 }
 
 void Single::dispatch(Recorder &r, const View &y, uint64_t add) const {

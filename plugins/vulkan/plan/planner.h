@@ -26,8 +26,8 @@ struct Matrix {
 };
 
 // Groups of 32 elements that the single form of MATMUL (ops/matmul_single.h) can keep: 40 bytes each of
-// the 32 KiB of shared memory that lavapipe has, next to 2 KiB for sums.
-constexpr uint32_t kSingleGroups = 760;
+// the 32 KiB of shared memory that lavapipe has, next to 3.2 KiB for sums.
+constexpr uint32_t kSingleGroups = 736;
 
 // Whether x can be the operand of the single form when it is one vector; its loads take 16 bytes.
 inline bool fits_single(const View &x) {

@@ -10,7 +10,7 @@ bool Recorder::overlaps(const std::vector<Range> &ranges, const Range &range) {
     });
 }
 
-void Recorder::synchronise() {
+void Recorder::synchronise(bool linked) {
     const auto range_of = [&](const Access &access) {
         const uint64_t begin = address(access.view);
         return Range{begin, begin + access.view.extent(symbols)};
@@ -20,7 +20,11 @@ void Recorder::synchronise() {
             const Range range = range_of(access);
             return overlaps(written_, range) || (access.write && overlaps(read_, range));
         });
-    if (conflict && !gpu_.settings().race) {
+    const bool waits = conflict && linked && !plain_;
+    // Who cannot wait knows nothing of those that did.
+    const bool blocks = (conflict && !waits) || (!linked && awaited_ > 0);
+    if (waits) awaited_ = linked_;
+    if (blocks && !gpu_.settings().race) {
         VkMemoryBarrier barrier = {};
         barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
         barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
@@ -29,17 +33,28 @@ void Recorder::synchronise() {
                                        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0,
                                        nullptr, 0, nullptr);
         ++barriers_;
+        awaited_ = 0;
+        plain_ = false;
+    }
+    if (waits || (blocks && !gpu_.settings().race)) {
         read_.clear();
         written_.clear();
     }
+    plain_ = plain_ || !linked;
     for (const Access &access : step_->accesses)
         (access.write ? written_ : read_).push_back(range_of(access));
 }
 
+Link Recorder::link(Grid grid) {
+    // Each look takes about half a microsecond where chains are used.
+    constexpr uint32_t kPatience = 1 << 21;
+    synchronise(true);
+    linked_ += grid.x * grid.y * grid.z;
+    return {counter_, awaited_, kPatience};
+}
+
 void Recorder::dispatch(const std::string &shader, std::span<const uint32_t> constants,
                         const void *params, uint32_t size, Grid grid) {
-    if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-    synchronise();
     const VkPipeline pipeline = gpu_.pipelines().get(shader, constants);
     if (pipeline != bound_)
         gpu_.vk().vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);

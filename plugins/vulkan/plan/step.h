@@ -47,13 +47,16 @@ inline uint32_t groups_for(uint64_t n, uint32_t size) {
 }
 
 // Writes steps into a command buffer and puts a barrier where a step touches bytes that one since the
-// last barrier wrote, or writes bytes that one read.
+// last barrier wrote, or writes bytes that one read. Between kernels that can be in a chain the later one
+// waits itself, if there is a counter for that.
 class Recorder {
   public:
-    // `times`: null, or where the time of each dispatch is noted.
+    // `times`: null, or where the time of each dispatch is noted. `counter`: address of a chain's
+    // counter, zero when the commands start; 0: barriers only.
     Recorder(Gpu &gpu, VkCommandBuffer commands, std::span<const Place> places, Symbols values,
-             Timestamps *times = nullptr)
-        : symbols(values), gpu_(gpu), commands_(commands), places_(places), times_(times) {}
+             Timestamps *times = nullptr, uint64_t counter = 0)
+        : symbols(values), gpu_(gpu), commands_(commands), places_(places), times_(times),
+          counter_(counter) {}
 
     void record(const Step &step) {
         step_ = &step;
@@ -89,11 +92,28 @@ class Recorder {
     void dispatch(const std::string &shader, std::span<const uint32_t> constants,
                   const Params &params, Grid grid) {
         static_assert(sizeof(Params) <= kPushBytes);
+        if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+        synchronise(false);
         dispatch(shader, constants, &params, sizeof(params), grid);
+    }
+    // The same for a kernel whose form for chains has the suffix "_chain".
+    template <class Params>
+    void dispatch_linked(const std::string &shader, std::span<const uint32_t> constants,
+                         const Params &params, Grid grid) {
+        static_assert(sizeof(Params) <= kPushBytes);
+        const std::string chained = shader + "_chain";
+        if (counter_ == 0 || !Pipelines::has(chained))
+            return dispatch(shader, constants, params, grid);
+        if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+        Params own = params;
+        own.link = link(grid);
+        dispatch(chained, constants, &own, sizeof(own), grid);
     }
 
     uint32_t dispatches() const { return dispatches_; }
     uint32_t barriers() const { return barriers_; }
+    // What the chain's counter is at the end; 0: there was no chain.
+    uint32_t linked() const { return linked_; }
 
     const Symbols symbols;
 
@@ -102,7 +122,8 @@ class Recorder {
         uint64_t begin, end;
     };
     static bool overlaps(const std::vector<Range> &ranges, const Range &range);
-    void synchronise();
+    void synchronise(bool linked);
+    Link link(Grid grid);
     void note(const std::string &shader, std::span<const uint32_t> constants, Grid grid);
     void dispatch(const std::string &shader, std::span<const uint32_t> constants,
                   const void *params, uint32_t size, Grid grid);
@@ -116,6 +137,10 @@ class Recorder {
     uint32_t dispatches_ = 0, barriers_ = 0;
     Timestamps *times_;
     uint64_t bytes_ = 0;
+    const uint64_t counter_;
+    uint32_t linked_ = 0;  // workgroups of the chain so far
+    uint32_t awaited_ = 0; // of them, those that the next dispatch waits for; 0: a barrier did
+    bool plain_ = false;   // a dispatch outside the chain since the last barrier
 };
 
 } // namespace realizar::vulkan

@@ -7,6 +7,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "common.glsl"
+#include "chain.glsl"
 #include "keys.glsl"
 
 const uint kThreads = 256;
@@ -73,7 +74,7 @@ void load_queries(uint token, uint first, uint last, uint lane) {
     const uint at = min(lane, kDepth / 8 - 1);
     const float scale = lane * 8 < kDepth ? p.scale : 0.0;
     [[unroll]] for (uint h = 0; h < kQueries; ++h) {
-        F32x4 row = F32x4(p.q + (uint64_t(token) * kTokenQ + min(first + h, last) * kHeadQ) * 4);
+        FreshF32x4 row = FreshF32x4(p.q + (uint64_t(token) * kTokenQ + min(first + h, last) * kHeadQ) * 4);
         [[unroll]] for (uint j = 0; j < 8; ++j) {
             q[h][j] = row.v[at * 2 + j / 4][j % 4] * scale;
             acc[h][j] = 0.0;
@@ -145,7 +146,8 @@ void write_result(uint row, uint column, float peak, float sum, float value) {
         keep = exp(peak - greater);
         sum = sum * keep + exp(sink - greater);
     }
-    F32(p.y + uint64_t(row) * kDepth * 4).v[column] = peak == -kInf ? 0.0 : value * keep / sum;
+    FreshF32(p.y + uint64_t(row) * kDepth * 4).v[column] =
+        peak == -kInf ? 0.0 : value * keep / sum;
 }
 
 uint64_t part_of(uint split, uint row) {
@@ -259,7 +261,6 @@ void main() {
     const uint last = min(first + kQueries, (key_head + 1) * kGroup) - 1;
     const uint token = gl_WorkGroupID.x, lane = self() % kLanes, team = self() / kLanes;
     const int sequence = I32(p.sequences).v[token], position = I32(p.positions).v[token];
-    load_queries(token, first, last, lane);
     const bool known = sequence >= 0 && uint(sequence) < kSequences;
     const uint row = kSequences == 1 || !known ? 0 : uint(sequence);
     if (kWindow == 0) find_cells(row, split * kStep + team);
@@ -268,6 +269,8 @@ void main() {
     const int low = kWindow > 0 ? max(0, position - kWindow + 1) : 0;
     const int begin = (low / int(kStep) + int(split)) * int(kStep), stride = int(p.splits * kStep);
     if (kWindow > 0) find_cells(row, uint(begin) + team);
+    if (!chain_begin(p.link)) return;
+    load_queries(token, first, last, lane);
     const uint at = min(lane, kDepth / 8 - 1);
     const uint64_t k = p.k + key_head * kHeadK * 2 + at * 16;
     const uint64_t v = p.v + key_head * kHeadV * 2 + at * 16;
@@ -287,4 +290,5 @@ void main() {
     merge(token, split, first, last);
     if (p.splits > 1 && is_last(token * gl_NumWorkGroups.y + gl_WorkGroupID.y))
         join(token, first, last);
+    chain_end(p.link);
 }

@@ -5,19 +5,19 @@
 #version 460
 #include "single.glsl"
 
-layout(constant_id = 3) const uint kRowsQ = 0;
-layout(constant_id = 4) const uint kRowsK = 0;
-layout(constant_id = 5) const uint kWidth = 2; // of a head of Q and K
-layout(constant_id = 6) const uint kWidthV = 2;
-layout(constant_id = 7) const uint kTurned = 0; // pairs of a head that ROPE turns
-layout(constant_id = 8) const bool kHalves = false;
-layout(constant_id = 9) const bool kBias = false;
-layout(constant_id = 10) const uint kCells = 0; // of the cache
-layout(constant_id = 11) const uint kCellK = 0; // strides of the cache in elements
-layout(constant_id = 12) const uint kHeadK = 0;
-layout(constant_id = 13) const uint kCellV = 0;
-layout(constant_id = 14) const uint kHeadV = 0;
-layout(constant_id = 15) const uint kFirst = 0;
+layout(constant_id = 4) const uint kRowsQ = 0;
+layout(constant_id = 5) const uint kRowsK = 0;
+layout(constant_id = 6) const uint kWidth = 2; // of a head of Q and K
+layout(constant_id = 7) const uint kWidthV = 2;
+layout(constant_id = 8) const uint kTurned = 0; // pairs of a head that ROPE turns
+layout(constant_id = 9) const bool kHalves = false;
+layout(constant_id = 10) const bool kBias = false;
+layout(constant_id = 11) const uint kCells = 0; // of the cache
+layout(constant_id = 12) const uint kCellK = 0; // strides of the cache in elements
+layout(constant_id = 13) const uint kHeadK = 0;
+layout(constant_id = 14) const uint kCellV = 0;
+layout(constant_id = 15) const uint kHeadV = 0;
+layout(constant_id = 16) const uint kFirst = 0;
 
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Biases { uint64_t v[]; };
 
@@ -50,7 +50,8 @@ vec4 ahead_of(uint pair) {
     const Pair found = find(pair);
     vec4 result = vec4(1.0, 0.0, 0.0, 0.0);
     if (found.turn < kTurned)
-        result.xy = vec2(F32(p.angles).v[found.turn], F32(p.angles).v[found.turn + kTurned]);
+        result.xy =
+            vec2(FreshF32(p.angles).v[found.turn], FreshF32(p.angles).v[found.turn + kTurned]);
     if (kBias) {
         const uint64_t bias = Biases(p.add).v[found.part];
         if (bias != 0) result.zw = vec2(F32(bias).v[found.rows.x], F32(bias).v[found.rows.y]);
@@ -65,8 +66,8 @@ void take(uint pair, vec2 products, vec4 ahead) {
     vec2 x = products + ahead.zw;
     x = vec2(x.x * ahead.x - x.y * ahead.y, x.y * ahead.x + x.x * ahead.y);
     if (found.part == 0) {
-        F32(p.y).v[found.rows.x] = x.x;
-        F32(p.y).v[found.rows.y] = x.y;
+        FreshF32(p.y).v[found.rows.x] = x.x;
+        FreshF32(p.y).v[found.rows.y] = x.y;
         return;
     }
     if (cell < 0 || uint(cell) >= kCells) return;

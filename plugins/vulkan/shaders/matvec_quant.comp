@@ -1,7 +1,7 @@
-// MATMUL of up to 8 quantised vectors with a matrix in planes: 32 threads, a team, take a row at a time,
-// each with every 32nd group. The vectors lie in shared memory, kChunk groups of each at a time. Groups
-// of integers are exact; their sums are scaled and added in F32. The loop over the vectors stays a
-// loop: fetching instructions costs more than what it would save.
+// MATMUL of up to 8 quantised vectors with a matrix in planes: 32 threads, a team, take kRows rows at a
+// time, each with every 32nd group. The vectors lie in shared memory, kChunk groups of each at a time;
+// reading them there is what bounds the kernel, so a vector's group serves several rows. Groups of
+// integers are exact; their sums are scaled and added in F32.
 #version 460
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -14,13 +14,14 @@ const uint kThreads = 256, kLanes = 32, kTeams = kThreads / kLanes;
 layout(local_size_x = kThreads) in;
 layout(constant_id = 0) const uint kColumns = 1;
 layout(constant_id = 1) const uint kChunk = 32; // a multiple of kLanes
+layout(constant_id = 2) const uint kRows = 1;   // of w that a team takes together
 layout(push_constant) uniform Push { MatvecQuantParams p; };
 
 const uint kTogether = 4; // loads of a thread under way together
 shared uvec4 x_words[2 * kColumns * kChunk]; // lower halves, then upper ones
 shared vec2 x_scale[kColumns * kChunk];
 shared float exchanged[kThreads];
-float sums[kColumns];
+float sums[kRows * kColumns];
 
 bool teams_are_subgroups() { return gl_SubgroupSize == kLanes && gl_NumSubgroups == kTeams; }
 uint self() {
@@ -61,46 +62,60 @@ void load_x(uint begin) {
     barrier();
 }
 
+// Groups of a chunk of kRows rows; what a vector's group needs from shared memory serves all of them.
 void multiply(uint row, uint begin, uint lane) {
-    const uint end = min(kChunk, p.w.groups - begin), start = row * p.w.stride + begin;
-    RawGroup next = load_raw(p.w, start + min(lane, end - 1));
+    const uint end = min(kChunk, p.w.groups - begin);
+    uint start[kRows];
+    RawGroup next[kRows];
+    [[unroll]] for (uint r = 0; r < kRows; ++r) {
+        start[r] = min(row + r, p.n - 1) * p.w.stride + begin;
+        next[r] = load_raw(p.w, start[r] + min(lane, end - 1));
+    }
     [[dont_unroll]] for (uint at = lane; at < end; at += kLanes) {
-        uvec4 low, high;
-        quants_of(next, low, high);
-        const GroupScale scale = scale_of(next, lane); // rows and chunks begin with superblocks
-        next = load_raw(p.w, start + min(at + kLanes, end - 1));
-        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c) {
+        uvec4 low[kRows], high[kRows];
+        GroupScale scale[kRows];
+        [[unroll]] for (uint r = 0; r < kRows; ++r) {
+            quants_of(next[r], low[r], high[r]);
+            scale[r] = scale_of(next[r], lane); // rows and chunks begin with superblocks
+            next[r] = load_raw(p.w, start[r] + min(at + kLanes, end - 1));
+        }
+        [[unroll]] for (uint c = 0; c < kColumns; ++c) {
             const uint i = c * kChunk + at;
             const uvec4 xl = x_words[i], xh = x_words[kColumns * kChunk + i];
             const vec2 s = x_scale[i];
-            const int dl = dot4(low.x, xl.x) + dot4(low.y, xl.y) + dot4(low.z, xl.z) +
-                           dot4(low.w, xl.w);
-            const int dh = dot4(high.x, xh.x) + dot4(high.y, xh.y) + dot4(high.z, xh.z) +
-                           dot4(high.w, xh.w);
-            const float sum = kOneScale ? scale.low * float(dl + dh)
-                                        : scale.low * float(dl) + scale.high * float(dh);
-            sums[c] += s.x * sum - minima_of(scale, s, xl, xh);
+            [[unroll]] for (uint r = 0; r < kRows; ++r) {
+                const int dl = dot4(low[r].x, xl.x) + dot4(low[r].y, xl.y) +
+                               dot4(low[r].z, xl.z) + dot4(low[r].w, xl.w);
+                const int dh = dot4(high[r].x, xh.x) + dot4(high[r].y, xh.y) +
+                               dot4(high[r].z, xh.z) + dot4(high[r].w, xh.w);
+                const float sum = kOneScale
+                                      ? scale[r].low * float(dl + dh)
+                                      : scale[r].low * float(dl) + scale[r].high * float(dh);
+                sums[r * kColumns + c] += s.x * sum - minima_of(scale[r], s, xl, xh);
+            }
         }
     }
 }
 
 void main() {
-    const uint lane = self() % kLanes, team = self() / kLanes, step = gl_NumWorkGroups.x * kTeams;
+    const uint lane = self() % kLanes, team = self() / kLanes;
+    const uint rows = kTeams * kRows, step = gl_NumWorkGroups.x * rows;
     const bool whole = p.w.groups <= kChunk; // one chunk serves all rows
     if (whole) load_x(0);
-    [[dont_unroll]] for (uint base = gl_WorkGroupID.x * kTeams; base < p.n; base += step) {
-        const uint row = min(base + team, p.n - 1);
-        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c)
-            sums[c] = 0.0;
+    [[dont_unroll]] for (uint base = gl_WorkGroupID.x * rows; base < p.n; base += step) {
+        const uint row = base + team * kRows;
+        [[unroll]] for (uint i = 0; i < kRows * kColumns; ++i)
+            sums[i] = 0.0;
         [[dont_unroll]] for (uint begin = 0; begin < p.w.groups; begin += kChunk) {
             if (!whole) load_x(begin);
             multiply(row, begin, lane);
         }
-        [[dont_unroll]] for (uint c = 0; c < kColumns; ++c) {
-            float value = sum_of_team(sums[c]);
-            if (lane != c || base + team >= p.n) continue;
-            if (p.add != 0) value += F32(p.add + uint64_t(c) * p.add_stride * 4).v[row];
-            F32(p.y + uint64_t(c) * p.n * 4).v[row] = value;
+        [[unroll]] for (uint i = 0; i < kRows * kColumns; ++i) {
+            const uint n = row + i / kColumns, c = i % kColumns;
+            float value = sum_of_team(sums[i]);
+            if (lane != i || n >= p.n) continue;
+            if (p.add != 0) value += F32(p.add + uint64_t(c) * p.add_stride * 4).v[n];
+            F32(p.y + uint64_t(c) * p.n * 4).v[n] = value;
         }
     }
 }

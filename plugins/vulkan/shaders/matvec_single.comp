@@ -3,7 +3,7 @@
 #include "activation.glsl"
 #include "single.glsl"
 
-layout(constant_id = 3) const uint kGlu = 0; // 1 + kind of RZ_UNARY_*; 0: none
+layout(constant_id = 4) const uint kGlu = 0; // 1 + kind of RZ_UNARY_*; 0: none
 
 // Of GLU the second operand comes from the rows behind the n of the first.
 uvec2 rows_of(uint pair) {
@@ -14,11 +14,11 @@ uvec2 rows_of(uint pair) {
 vec4 ahead_of(uint pair) {
     if (kGlu != 0 || p.add == 0) return vec4(0.0);
     const uvec2 rows = rows_of(pair);
-    return vec4(F32(p.add).v[rows.x], F32(p.add).v[rows.y], 0.0, 0.0);
+    return vec4(FreshF32(p.add).v[rows.x], FreshF32(p.add).v[rows.y], 0.0, 0.0);
 }
 
 void take(uint pair, vec2 products, vec4 ahead) {
-    F32 y = F32(p.y);
+    FreshF32 y = FreshF32(p.y);
     if (kGlu != 0) {
         y.v[pair] = activation(kGlu - 1, products.x) * products.y;
         return;

@@ -104,7 +104,8 @@ bool Progress::wait(uint64_t value, uint64_t timeout_ns) const {
 
 Gpu::Gpu(const rz_host &host, const Settings &settings, Validation &validation,
          const Physical &physical)
-    : host_(host), settings_(settings), validation_(validation), physical_(physical) {
+    : host_(host), settings_(settings), validation_(validation), physical_(physical),
+      chains_(physical.features.chain) {
     device_ = create_logical(physical, table_);
     try {
         table_.vkGetDeviceQueue(device_, physical.queue_family, 0, &queue_);
@@ -145,6 +146,14 @@ void Gpu::full_barrier(VkCommandBuffer commands) const {
     constexpr VkPipelineStageFlags host = VK_PIPELINE_STAGE_HOST_BIT;
     table_.vkCmdPipelineBarrier(commands, all, all | host, 0, 1, &barrier, 0, nullptr, 0, nullptr);
 }
+
+void Gpu::stop_chains() {
+    if (chains_.exchange(false))
+        host_.log(host_.self, RZ_LOG_WARNING,
+                  "a chain of kernels did not go on; from here on barriers part them");
+}
+
+uint32_t Gpu::chain_start() { return ++chain_starts_ == settings_.fail_chain ? kChainGaveUp : 0; }
 
 void Gpu::submit(const Commands &commands, const Progress &progress, uint64_t value) {
     const rz_code planned = fail_next_.exchange(RZ_OK);

@@ -54,6 +54,9 @@ class Progress {
     VkSemaphore semaphore_ = VK_NULL_HANDLE;
 };
 
+// Left in a chain's counter by a workgroup that gave up (shaders/include/chain.glsl).
+constexpr uint32_t kChainGaveUp = 0x80000000u;
+
 class Gpu {
   public:
     Gpu(const rz_host &host, const Settings &settings, Validation &validation,
@@ -91,6 +94,12 @@ class Gpu {
     // [any-thread] memcpy by the host's threads where that pays.
     void copy_by_threads(void *to, const void *from, uint64_t size) const;
 
+    // Whether recordings may have chains; stop_chains after one has given up.
+    bool chains() const { return chains_; }
+    void stop_chains();
+    // What the counter of the next recording starts with: zero, unless it shall give up (Settings).
+    uint32_t chain_start();
+
     // The next submission fails with this code: for tests of how failures travel.
     void fail_next(rz_code code) { fail_next_ = code; }
 
@@ -108,6 +117,8 @@ class Gpu {
     VkQueue queue_ = VK_NULL_HANDLE;
     std::mutex queue_mutex_;
     uint64_t submissions_ = 0;
+    std::atomic<bool> chains_;
+    std::atomic<uint64_t> chain_starts_{0};
     std::atomic<rz_code> fail_next_{RZ_OK};
     std::unique_ptr<Allocator> memory_;
     std::unique_ptr<Pipelines> pipelines_;

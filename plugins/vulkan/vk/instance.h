@@ -20,7 +20,10 @@ struct Features {
     bool coopmat_nv = false;       // the same by workgroups of 128 and 256, loaded as tensors
     bool decode_attention = false; // shaders/attention_decode.comp
     bool qkv = false;              // shaders/matvec_qkv.comp
-    bool half_plain = false;       // cooperative forms without such matrices, for tests
+    // Kernels of decoding wait for each other without barriers (shaders/include/chain.glsl): on
+    // devices that start the workgroups of a queue's dispatches in order.
+    bool chain = false;
+    bool half_plain = false; // cooperative forms without such matrices, for tests
     bool memory_budget = false;
     bool host_memory = false; // device memory that the host sees in place
 };

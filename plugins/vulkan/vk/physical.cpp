@@ -173,6 +173,9 @@ void read_features(const Settings &settings, const Extensions &extensions, Chain
         subgroups && chain.subgroups.subgroupSizeControl && chain.subgroups.computeFullSubgroups;
     f.decode_attention = settings.decode_attention;
     f.qkv = settings.qkv;
+    constexpr uint32_t kNvidia = 0x10de;
+    f.chain = settings.chain && f.memory_model &&
+              (out.properties.vendorID == kNvidia || settings.tuning.chain > 0);
     f.memory_budget = extensions.has(kBudget);
     f.half_plain = settings.tuning.half_plain > 0;
 #ifdef VK_KHR_cooperative_matrix

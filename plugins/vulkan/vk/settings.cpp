@@ -27,7 +27,8 @@ void read_disabled(Settings &out) {
                     {"half_weights", &out.half_weights},
                     {"host_memory", &out.host_memory},
                     {"decode_attention", &out.decode_attention},
-                    {"qkv", &out.qkv}};
+                    {"qkv", &out.qkv},
+                    {"chain", &out.chain}};
     std::istringstream words(out.disabled);
     for (std::string word; std::getline(words, word, ',');) {
         bool known = word.empty();
@@ -40,8 +41,7 @@ void read_disabled(Settings &out) {
             raise(
                 RZ_INVALID_ARGUMENT,
                 "REALIZAR_VULKAN_DISABLE: expected fp16, int_dot, coopmat, coopmat2, half_weights, "
-                "host_memory, "
-                "decode_attention or qkv, found '%s'",
+                "host_memory, decode_attention, qkv or chain, found '%s'",
                 word.c_str());
     }
 }
@@ -57,9 +57,12 @@ void read_fail(const std::string &text, Settings &out) {
         out.fail_allocation = count;
     else if (what == "submit" && count)
         out.fail_submission = count;
+    else if (what == "chain" && count)
+        out.fail_chain = count;
     else
         raise(RZ_INVALID_ARGUMENT,
-              "REALIZAR_VULKAN_FAIL: expected alloc:N, submit:N (N above 0) or calls, found '%s'",
+              "REALIZAR_VULKAN_FAIL: expected alloc:N, submit:N, chain:N (N above 0) or calls, "
+              "found '%s'",
               text.c_str());
 }
 
@@ -67,10 +70,14 @@ void read_tuning(const std::string &text, Tuning &out) {
     const struct {
         const char *name;
         uint32_t *value;
-    } figures[] = {
-        {"matvec_groups", &out.matvec_groups},     {"matvec_batch", &out.matvec_batch},
-        {"matvec_several", &out.matvec_several},   {"attention_groups", &out.attention_groups},
-        {"attention_batch", &out.attention_batch}, {"half_plain", &out.half_plain}};
+    } figures[] = {{"matvec_groups", &out.matvec_groups},
+                   {"matvec_batch", &out.matvec_batch},
+                   {"matvec_split", &out.matvec_split},
+                   {"matvec_several", &out.matvec_several},
+                   {"attention_groups", &out.attention_groups},
+                   {"attention_batch", &out.attention_batch},
+                   {"half_plain", &out.half_plain},
+                   {"chain", &out.chain}};
     constexpr unsigned long kMost = 65535; // a dimension of a grid
     std::istringstream words(text);
     for (std::string word; std::getline(words, word, ',');) {
@@ -82,8 +89,9 @@ void read_tuning(const std::string &text, Tuning &out) {
                          [&](const auto &figure) { return word.substr(0, colon) == figure.name; });
         if (found == std::end(figures) || value == 0 || value > kMost)
             raise(RZ_INVALID_ARGUMENT,
-                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_several, "
-                  "attention_groups, attention_batch or half_plain, a colon and 1 to "
+                  "REALIZAR_VULKAN_TUNE: expected matvec_groups, matvec_batch, matvec_split, "
+                  "matvec_several, "
+                  "attention_groups, attention_batch, half_plain or chain, a colon and 1 to "
                   "%lu, found '%s'",
                   kMost, word.c_str());
         *found->value = static_cast<uint32_t>(value);

@@ -25,6 +25,13 @@ struct Planes {
     uint groups; // of a row
 };
 
+// A dispatch's place in a chain (include/chain.glsl).
+struct Link {
+    uint64_t counter; // of the chain's workgroups that are done; 0: no chain
+    uint before;      // how many of them this dispatch waits for
+    uint patience;    // looks at the counter before it gives up
+};
+
 struct ElementwiseParams {
     Rows a, b;
     uint64_t y;
@@ -103,6 +110,7 @@ struct MatvecSingleParams {
     uint n;       // rows of w; with GLU half of them
     float epsilon;
     uint64_t angles, cells, k, v; // matvec_qkv.comp: of the token; the caches
+    Link link;
 };
 
 // MATMUL with x as floats and w of a plain type, or w in planes (matmul_tile_*).
@@ -158,6 +166,7 @@ struct AttentionDecodeParams {
     uint64_t positions, sequences, pages, lengths, sinks, slopes; // sinks, slopes 0: none
     uint tokens, splits;
     float scale, softcap;
+    Link link;
 };
 
 // What does not fit into the push constants, written once when the program is bound.

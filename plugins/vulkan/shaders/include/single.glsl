@@ -1,13 +1,14 @@
 // Products of one vector with the rows of a matrix in planes, the hot loop of decoding. A workgroup
 // first makes its own copy of the vector in 8 bits in shared memory (normalised if asked): that costs
 // less than another dispatch and its barrier. Then 32 threads, a team, take two rows at a time; the
-// first weights are on their way before the vector is asked for. Code is kept short: kernels take turns
+// first weights are on their way before the vector is asked for, or is there (chain.glsl). Code is kept short: kernels take turns
 // within microseconds, and each time instructions have to be fetched again. The includer defines
 // rows_of, ahead_of and take.
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "common.glsl"
+#include "chain.glsl"
 #include "dot.glsl"
 #include "pack.glsl"
 #include "types/type.glsl"
@@ -18,15 +19,18 @@ layout(local_size_x = kThreads) in;
 layout(constant_id = 0) const uint kGroups = 1; // of 32 elements in the vector
 layout(constant_id = 1) const bool kNorm = false;
 layout(constant_id = 2) const uint kBatch = 2; // groups in flight for each thread and row
+layout(constant_id = 3) const uint kSplit = 1; // teams that share a pair of rows, each a part of k
 layout(push_constant) uniform Push { MatvecSingleParams p; };
 
 const uint kLanes = 32, kTeams = kThreads / kLanes;
-const bool kWhole = kGroups % (kLanes * kBatch) == 0; // no thread runs past the end of a row
+const uint kWide = kLanes * kSplit; // threads of a pair
+const bool kWhole = kGroups % (kWide * kBatch) == 0; // no thread runs past the end of a row
 
 shared uvec4 x_low[kGroups], x_high[kGroups];
 shared vec2 x_scale[kGroups]; // scale, scale * sum
 shared float squares[kThreads];
 shared vec2 exchanged[kThreads];
+shared vec2 parts[2 * kTeams]; // sums of teams that share rows, of one step and of the next
 
 // The two rows of pair `pair`.
 uvec2 rows_of(uint pair);
@@ -66,7 +70,7 @@ float prepare() {
         const uint i = min(first + self(), 2 * kGroups - 1);
         vec4 x[4];
         [[unroll]] for (uint j = 0; j < 4; ++j)
-            x[j] = F32x4(p.x).v[i * 4 + j];
+            x[j] = FreshF32x4(p.x).v[i * 4 + j];
         const bool counts = first + self() < 2 * kGroups;
         if (kNorm) {
             [[unroll]] for (uint j = 0; j < 4; ++j)
@@ -134,47 +138,63 @@ vec2 sum_of_team(vec2 share) {
 // A group of a row, the last one beyond the end.
 uint place_of(uint g) { return kWhole ? g : min(g, kGroups - 1); }
 
-// Into `raw`: kBatch groups of each of two rows, kLanes groups apart. Not a function, because arrays of
+// Sum of the kSplit teams of a pair, in the first of them. `turn`: 0 and 1 by turns.
+vec2 sum_of_pair(vec2 share, uint turn) {
+    const uint team = self() / kLanes;
+    if (self() % kLanes == 0) parts[turn * kTeams + team] = share;
+    barrier();
+    vec2 sum = share;
+    [[unroll]] for (uint i = 1; i < kSplit; ++i)
+        sum += parts[turn * kTeams + min(team + i, kTeams - 1)];
+    return sum;
+}
+
+// Into `raw`: kBatch groups of each of two rows, kWide groups apart. Not a function, because arrays of
 // such a size cannot be passed to one.
 #define LOAD_WEIGHTS(begin, at)                                                                    \
     [[unroll]] for (uint b = 0; b < kBatch; ++b)                                                   \
         [[unroll]] for (uint r = 0; r < 2; ++r)                                                    \
-            raw[2 * b + r] = load_raw(p.w, (begin)[r] + place_of((at) + b * kLanes));
+            raw[2 * b + r] = load_raw(p.w, (begin)[r] + place_of((at) + b * kWide));
 
 // All pairs below `pairs`, a grid's teams at a time.
 void multiply_rows(uint pairs) {
-    const uint team = self() / kLanes, lane = self() % kLanes, step = gl_NumWorkGroups.x * kTeams;
+    const uint slot = self() / kWide, lane = self() % kWide, slots = kTeams / kSplit;
+    const uint step = gl_NumWorkGroups.x * slots;
     RawGroup raw[2 * kBatch];
-    uint base = gl_WorkGroupID.x * kTeams, pair = min(base + team, pairs - 1);
+    uint base = gl_WorkGroupID.x * slots, pair = min(base + slot, pairs - 1), turn = 0;
     uvec2 begin = rows_of(pair) * p.w.stride;
     LOAD_WEIGHTS(begin, lane)
+    if (!chain_begin(p.link)) return;
     vec4 ahead = ahead_of(pair);
     const float factor = prepare();
     [[dont_unroll]] while (base < pairs) {
         vec2 share = vec2(0.0);
-        [[dont_unroll]] for (uint at = lane; at - lane < kGroups; at += kLanes * kBatch) {
+        [[dont_unroll]] for (uint at = lane; at - lane < kGroups; at += kWide * kBatch) {
             if (at != lane) {
                 LOAD_WEIGHTS(begin, at)
             }
             [[unroll]] for (uint b = 0; b < kBatch; ++b) {
-                const uint g = place_of(at + b * kLanes);
+                const uint g = place_of(at + b * kWide);
                 const uvec4 xl = x_low[g], xh = x_high[g];
-                const vec2 s = kWhole || at + b * kLanes < kGroups ? x_scale[g] : vec2(0.0);
+                const vec2 s = kWhole || at + b * kWide < kGroups ? x_scale[g] : vec2(0.0);
                 [[unroll]] for (uint r = 0; r < 2; ++r)
                     share[r] += product(raw[2 * b + r], lane, xl, xh, s);
             }
         }
         const uint done = pair;
         const vec4 for_done = ahead;
-        const bool counts = lane == 0 && base + team < pairs;
+        const bool counts = lane == 0 && base + slot < pairs;
         base += step;
         if (base < pairs) {
-            pair = min(base + team, pairs - 1);
+            pair = min(base + slot, pairs - 1);
             begin = rows_of(pair) * p.w.stride;
             LOAD_WEIGHTS(begin, lane)
             ahead = ahead_of(pair);
         }
-        const vec2 sums = sum_of_team(share) * factor;
+        vec2 sums = sum_of_team(share) * factor;
+        if (kSplit > 1) sums = sum_of_pair(sums, turn);
+        turn ^= 1;
         if (counts) take(done, sums, for_done);
     }
+    chain_end(p.link);
 }
