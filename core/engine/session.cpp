@@ -61,6 +61,7 @@ Status Session::append(std::span<const Token> tokens,
         logits_.clear(); // of an earlier token from here on
         out.resize(wanted * vocabulary);
         if (auto status = engine_->run(rows_, out); !status.ok()) {
+            logits_.clear(); // nobody has written them
             tokens_.resize(engine_->length(sequence_));
             return status;
         }
