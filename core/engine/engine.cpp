@@ -1,5 +1,6 @@
 #include "core/engine/engine.h"
 
+#include "core/engine/engine_plan.h"
 #include "core/quant/codec.h"
 
 #include <algorithm>
@@ -124,6 +125,18 @@ std::span<const std::byte> bytes_of(const T &values) {
 
 Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> file,
                                              const EngineOptions &options) {
+    return build(std::move(file), options, nullptr);
+}
+
+Result<ModelPlan> Engine::plan(std::shared_ptr<const GgufFile> file, const EngineOptions &options) {
+    ModelPlan plan;
+    plan.devices = options.devices;
+    RZ_TRY(build(std::move(file), options, &plan));
+    return plan;
+}
+
+Result<std::shared_ptr<Engine>> Engine::build(std::shared_ptr<const GgufFile> file,
+                                              const EngineOptions &options, ModelPlan *plan) {
     RZ_TRY(check_options(options));
     if (options.check_tensors) RZ_TRY(check_tensors(*file));
     RZ_ASSIGN(auto model, ModelFile::open(file));
@@ -165,19 +178,40 @@ Result<std::shared_ptr<Engine>> Engine::load(std::shared_ptr<const GgufFile> fil
                     graph.find(kInputLogitRows),    graph.find(kOutputLogits),
                     graph.find(kInputWindowCells),  graph.find(kInputWindowPages),
                     graph.find(kInputRopePositions)};
+    engine->history_.resize(options.sequences);
+    engine->lengths_before_.reserve(options.sequences);
+    engine->notice_ = options.notice;
     RunnerOptions run;
     run.devices = options.devices;
     run.require_first = options.require_first;
     run.progress = options.progress;
-    run.weights = [&](uint64_t key) -> Result<WeightBytes> {
+    run.weights = [file, model = model](uint64_t key) -> Result<WeightBytes> {
         // A file that was cut since it was mapped would end the process where it is read.
         RZ_TRY(file->verify_unchanged());
         const ModelWeight weight = model->weight(key);
         return WeightBytes{weight.parts, weight.dtype};
     };
-    run.release = [&](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
+    run.release = [file](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
     RZ_TRY(file->verify_unchanged());
+    const auto planner = std::make_shared<ModelPlanner>(
+        plan_options(options.placement, run,
+                     expected_steps(variants, {context, model->config().vocabulary,
+                                               model->config().widest_window(), engine->pages_,
+                                               engine->window_pages_})));
+    run.memory = options.placement.memory;
+    run.place = options.placement.place;
+    if (!run.place)
+        run.place = [planner](std::span<const Graph> graphs, const Exclusions &exclusions) {
+            return planner->place(graphs, exclusions);
+        };
+    if (plan) {
+        RZ_ASSIGN(plan->placements, run.place(variants, {}));
+        plan->report = planner->report();
+        plan->samples = planner->options().samples;
+        return engine;
+    }
     RZ_ASSIGN(engine->runner_, Runner::create(std::move(variants), run));
+    planner->end_progress();
     engine->model_ = std::move(model);
     engine->tokenizer_ = std::move(tokenizer);
     RZ_TRY(engine->prepare_stream(shape));
@@ -196,6 +230,7 @@ Result<uint32_t> Engine::acquire_sequence() {
         return make_error(Code::context_full, "no_sequence", "all %zu sequences are in use",
                           pages_.lengths().size());
     const uint32_t sequence = free_sequences_.back();
+    history_[sequence].reserve(context_);
     free_sequences_.pop_back();
     return sequence;
 }
@@ -261,8 +296,7 @@ Status Engine::check(std::span<const BatchRow> rows, size_t logits) const {
     return {};
 }
 
-Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
-    RZ_TRY(check(rows, logits.size()));
+Status Engine::run_once(std::span<const BatchRow> rows, std::span<float> logits) {
     RZ_TRY(make_room(rows));
     auto status = step(rows, logits);
     if (!status.ok()) give_back(rows);
@@ -349,9 +383,9 @@ Status Engine::step(std::span<const BatchRow> rows, std::span<float> logits) {
     const int32_t longest = *std::ranges::max_element(pages_.lengths());
     const int64_t symbols[kStepSymbols] = {static_cast<int64_t>(rows.size()),
                                            static_cast<int64_t>(in.logit_rows.size()), longest};
-    if (observer_) observer_->begin_step(symbols, in.reads);
+    if (observer_ && !replaying_) observer_->begin_step(symbols, in.reads);
     RZ_TRY(runner_->step(fits(0) ? 0 : 1, symbols, in.updates, in.reads));
-    if (observer_) observer_->end_step();
+    if (observer_ && !replaying_) observer_->end_step();
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include "core/engine/step_observer.h"
 #include "core/models/model.h"
 #include "core/sampling/sampler.h"
+#include "core/scheduler/plan.h"
 #include "core/scheduler/runner.h"
 #include "core/tokenizer/tokenizer.h"
 
@@ -40,6 +41,9 @@ struct EngineOptions {
     bool check_tensors = false; // look for NaN and Inf in all weights first
     std::function<bool(uint64_t done, uint64_t total)> progress; // bytes; false cancels
     std::shared_ptr<StepObserver> observer;                      // of all steps; may be null
+    PlacementOptions placement; // where parts run, within `devices`
+    // Told in a sentence when a device was lost and its part of the model has moved. Kept.
+    std::function<void(const std::string &)> notice;
 };
 
 struct BatchRow {
@@ -67,10 +71,22 @@ struct SequencePart {
     uint64_t bytes() const { return count * row_bytes; }
 };
 
+// Where a model would run.
+struct ModelPlan {
+    std::vector<DevicePtr> devices;
+    std::vector<Placement> placements; // by variant: single tokens, prompt batches
+    std::vector<StepSample> samples;   // what the plan is for
+    PlanReport report;
+};
+
 class Engine {
   public:
     static Result<std::shared_ptr<Engine>> load(std::shared_ptr<const GgufFile> file,
                                                 const EngineOptions &options);
+
+    // What load() would do with these options, without loading.
+    static Result<ModelPlan> plan(std::shared_ptr<const GgufFile> file,
+                                  const EngineOptions &options);
 
     const ModelConfig &config() const { return model_->config(); }
     const GgufFile &file() const { return model_->gguf(); }
@@ -105,6 +121,9 @@ class Engine {
     // config().vocabulary floats for each row that wants them, in order. On an error the sequences
     // are as before, but for the contents of cells past their length; those of a recurrent model
     // may be empty then.
+    // A device that is lost meanwhile is replaced by others, if there are any: the sequences are
+    // evaluated again there, and the run goes on. Those whose tokens the engine does not know, and all
+    // where that fails, are empty afterwards.
     Status run(std::span<const BatchRow> rows, std::span<float> logits);
 
     // Among how many tokens the device would choose as this sampler does; 0: only the host can, because
@@ -132,6 +151,8 @@ class Engine {
     // by), context_full.
     Status write_sequence(uint32_t sequence, uint32_t length, std::span<const SequencePart> parts,
                           std::span<const std::byte> data, StreamPlace place = {});
+    // The tokens of a sequence that was written so.
+    void remember(uint32_t sequence, std::span<const Token> tokens);
 
   private:
     static constexpr uint32_t kPageSize = 64; // cells; a multiple of what attention kernels tile by
@@ -143,7 +164,15 @@ class Engine {
     Status make_room(std::span<const BatchRow> rows);
     void give_back(std::span<const BatchRow> rows);
     void list_rows(std::span<const BatchRow> rows); // in inputs_
+    // Everything but the weights, which are loaded unless a plan is asked for.
+    static Result<std::shared_ptr<Engine>> build(std::shared_ptr<const GgufFile> file,
+                                                 const EngineOptions &options, ModelPlan *plan);
+    Status run_once(std::span<const BatchRow> rows, std::span<float> logits);
     Status step(std::span<const BatchRow> rows, std::span<float> logits);
+    // After a lost device, engine_recover.cpp.
+    void remember(std::span<const BatchRow> rows);
+    Status recover(); // makes the sequences as long as lengths_before_
+    Status replay(uint32_t sequence, std::span<const Token> tokens);
     // A variant that chooses a token.
     struct Choice {
         size_t variant;
@@ -194,6 +223,10 @@ class Engine {
     };
     std::vector<Streamed> streamed_; // by sequence
     std::vector<uint32_t> free_sequences_;
+    std::vector<std::vector<Token>> history_; // by sequence; shorter than it where not known
+    std::vector<int32_t> lengths_before_;     // of the sequences, before the run
+    std::function<void(const std::string &)> notice_;
+    bool replaying_ = false;                            // the observer has seen these rows
     std::map<uint32_t, std::optional<Choice>> choices_; // by candidates; nullopt: cannot be had
     std::vector<BatchRow> ahead_rows_;
     // Data of the next step, kept so that a step allocates nothing.

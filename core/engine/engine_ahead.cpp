@@ -79,9 +79,17 @@ Status Engine::run_ahead(uint32_t sequence, Token token, uint32_t candidates,
     for (uint32_t i = 0; i < draws.size(); ++i) // those behind the first are not known yet
         ahead_rows_.push_back({i == 0 ? token : 0, length + i, sequence, false});
     RZ_TRY(check(ahead_rows_, 0));
+    lengths_before_.assign(pages_.lengths().begin(), pages_.lengths().end());
     RZ_TRY(make_room(ahead_rows_));
     auto status = step_ahead(*choice->second, draws, chosen);
-    if (!status.ok()) give_back(ahead_rows_);
+    if (status.ok()) {
+        for (size_t i = 1; i < ahead_rows_.size(); ++i)
+            ahead_rows_[i].token = chosen[i - 1];
+        remember(ahead_rows_);
+        return status;
+    }
+    give_back(ahead_rows_);
+    if (status.error().code == Code::device_lost) RZ_TRY(recover());
     return status;
 }
 

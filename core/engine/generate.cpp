@@ -83,7 +83,14 @@ Status Generator::next(Token token) {
     if (session_.tokens().size() == session_.engine().context() &&
         options_.context_policy == ContextPolicy::slide)
         RZ_TRY(slide());
-    if (!draws_.empty()) return next_ahead(token);
+    if (!draws_.empty()) {
+        const size_t held = session_.tokens().size();
+        auto status = next_ahead(token);
+        const bool moved = !status.ok() && status.error().code == Code::device_lost &&
+                           session_.tokens().size() == held;
+        if (!moved) return status;
+        draws_.clear(); // the model is on other devices now, and the host chooses
+    }
     RZ_TRY(session_.append(std::span(&token, 1)));
     ++out_.decode_steps;
     chosen_.assign(1, sampler_.sample(session_.logits()));

@@ -78,8 +78,7 @@ Status Session::append(std::span<const Token> tokens,
 Result<size_t> Session::append_ahead(Token token, uint32_t candidates,
                                      std::span<const TokenDraw> draws, std::span<Token> chosen) {
     RZ_TRY(check_room(1));
-    if (cancelled())
-        return make_error(Code::cancelled, "cancelled", "the request was cancelled");
+    if (cancelled()) return make_error(Code::cancelled, "cancelled", "the request was cancelled");
     if (tokens_.size() == engine_->context()) RZ_TRY(slide());
     const size_t count = std::min(draws.size(), engine_->context() - tokens_.size());
     logits_.clear();
@@ -114,6 +113,7 @@ Status Session::restore(std::vector<Token> tokens, std::span<const float> logits
     cut(0);
     const auto length = static_cast<uint32_t>(tokens.size());
     RZ_TRY(engine_->write_sequence(sequence_, length, parts, data, place));
+    engine_->remember(sequence_, tokens);
     tokens_ = std::move(tokens);
     tokens_.reserve(engine_->context());
     logits_.assign(logits.begin(), logits.end());

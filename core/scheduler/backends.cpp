@@ -6,7 +6,8 @@
 namespace realizar {
 namespace {
 
-constexpr const char *kAuto = "auto";
+constexpr const char *kAuto = "auto", *kAll = "all";
+constexpr const char *kCpu = "cpu";
 constexpr const char *kReference = "reference";
 constexpr uint32_t kCpuRank = 3, kReferenceRank = 5;
 // Of two plugins for one kind of device this one comes second: Vulkan's kernels are ahead of its.
@@ -37,6 +38,26 @@ std::string join(const List &list, F &&text) {
     return out.empty() ? "none" : out;
 }
 
+bool known(const uint8_t (&uuid)[16]) {
+    return std::ranges::any_of(uuid, [](uint8_t byte) { return byte != 0; });
+}
+
+std::vector<std::string> split(const std::string &list) {
+    std::vector<std::string> parts(1);
+    for (const char c : list) {
+        if (c == ',') {
+            parts.emplace_back();
+        } else {
+            parts.back() += c;
+        }
+    }
+    return parts;
+}
+
+bool contains(const std::vector<std::string> &list, const std::string &text) {
+    return std::ranges::find(list, text) != list.end();
+}
+
 } // namespace
 
 Result<std::unique_ptr<Backends>> Backends::open(BackendsOptions options) {
@@ -48,23 +69,50 @@ Result<std::unique_ptr<Backends>> Backends::open(BackendsOptions options) {
 
 Backends::~Backends() { host_.use_pool(nullptr, nullptr); }
 
-std::vector<Backends::Candidate> Backends::candidates(const std::string &backend) const {
-    std::vector<Candidate> list;
+Backends::Candidates Backends::candidates(const std::string &backend,
+                                          const std::vector<std::string> &deny) const {
+    const std::vector<std::string> named = split(backend);
+    Candidates list;
     for (const PluginRecord &record : registry_->records()) {
         if (record.state != PluginState::ready || registry_->find(record.id) != &record) continue;
-        if (backend != kAuto && backend != record.id) continue;
-        for (uint32_t i = 0; i < record.devices.size(); ++i)
-            list.push_back(
-                {record.id, i, rank_of(record.id, record.devices[i].kind), record.devices[i].id});
+        if (backend != kAuto && backend != kAll && !contains(named, record.id)) continue;
+        for (uint32_t i = 0; i < record.devices.size(); ++i) {
+            const rz_device_info &info = record.devices[i];
+            Candidate candidate{record.id, i, rank_of(record.id, info.kind), info.id, &info};
+            if (!contains(deny, record.id) && !contains(deny, candidate.label()))
+                list.push_back(std::move(candidate));
+        }
     }
     std::ranges::stable_sort(list, {}, [](const Candidate &candidate) {
         return std::pair(candidate.rank, candidate.plugin == kSecond);
     });
+    if (backend != kAuto) return list;
+    // Another view of a device that is there already.
+    const bool cpu = std::ranges::find(list, kCpu, &Candidate::plugin) != list.end();
+    for (size_t i = 0; i < list.size();) {
+        const rz_device_info &info = *list[i].info;
+        const auto same = [&](const Candidate &other) {
+            return known(info.uuid) && std::ranges::equal(info.uuid, other.info->uuid);
+        };
+        const bool software = cpu && info.kind == RZ_DEVICE_CPU && list[i].plugin != kCpu &&
+                              list[i].plugin != kReference;
+        const auto end = list.begin() + static_cast<ptrdiff_t>(i);
+        if (software || std::any_of(list.begin(), end, same)) {
+            list.erase(end);
+        } else {
+            ++i;
+        }
+    }
     return list;
 }
 
 Status Backends::check_backend(const std::string &backend) const {
-    if (backend == kAuto) return {};
+    if (backend == kAuto || backend == kAll) return {};
+    if (const auto parts = split(backend); parts.size() > 1) {
+        for (const std::string &part : parts)
+            RZ_TRY(check_backend(part));
+        return {};
+    }
     const PluginRecord *record = registry_->find(backend);
     if (record && record->state == PluginState::ready) return {};
     if (record)
@@ -106,8 +154,8 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
         wanted.erase(0, colon + 1);
     }
     RZ_TRY(check_backend(backend));
-    std::vector<Candidate> list = candidates(backend);
-    const std::string found = join(list, [](const Candidate &c) { return c.plugin + ":" + c.id; });
+    Candidates list = candidates(backend, request.deny);
+    const std::string found = join(list, [](const Candidate &c) { return c.label(); });
     if (!wanted.empty())
         std::erase_if(list, [&](const Candidate &candidate) {
             return candidate.id != wanted && std::to_string(candidate.index) != wanted;
@@ -117,20 +165,30 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
                           printable(wanted).c_str(), found.c_str());
 
     DeviceChoice choice;
+    const bool any = backend == kAuto || backend == kAll || split(backend).size() > 1;
+    const bool several = any && wanted.empty() && !request.require;
     for (const Candidate &candidate : list) {
+        if (several && candidate.rank == kReferenceRank && !choice.devices.empty()) continue;
         auto device = open_device(candidate);
         if (device.ok()) {
             choice.devices.push_back(std::move(device).value());
-            break;
+            if (!several) break;
+        } else if (!any) {
+            return std::move(device).error();
+        } else {
+            choice.notes.push_back(std::move(device).error().message);
         }
-        if (backend != kAuto) return std::move(device).error();
-        choice.notes.push_back(std::move(device).error().message);
     }
     if (choice.devices.empty())
         return make_error(Code::unavailable, "no_device", "no device could be opened: %s",
                           choice.notes.front().c_str());
-    if (request.require) return choice;
-    for (const Candidate &candidate : candidates(kAuto)) {
+    choice.compare = choice.devices.size() > 1;
+    if (!request.require) add_fallbacks(request, choice);
+    return choice;
+}
+
+void Backends::add_fallbacks(const DeviceRequest &request, DeviceChoice &choice) {
+    for (const Candidate &candidate : candidates(kAuto, request.deny)) {
         if (candidate.rank != kCpuRank && candidate.rank != kReferenceRank) continue;
         auto device = open_device(candidate);
         if (!device.ok()) continue; // noted above, or of no interest
@@ -139,11 +197,10 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
         };
         if (std::ranges::none_of(choice.devices, same)) choice.devices.push_back(*device);
     }
-    return choice;
 }
 
 void Backends::open_pool() {
-    for (const Candidate &candidate : candidates(kAuto))
+    for (const Candidate &candidate : candidates(kAuto, {}))
         if (candidate.rank == kCpuRank && driver(candidate.plugin).ok()) return;
 }
 

@@ -18,14 +18,20 @@ struct BackendsOptions {
 };
 
 struct DeviceRequest {
-    std::string backend = "auto"; // or the id of a plugin
-    std::string device;           // its id or number, perhaps as "backend:device"; empty: the first
-    bool require = false;         // no fallback to other devices
+    // auto; the id of a plugin; several with commas; or all: every plugin with every device.
+    std::string backend = "auto";
+    std::string device;   // its id or number, perhaps as "backend:device"; empty: the first
+    bool require = false; // no fallback to other devices
+    // Devices ("vulkan:1") and plugins ("opencl") that are left alone.
+    std::vector<std::string> deny = {};
 };
 
 struct DeviceChoice {
-    std::vector<DevicePtr> devices; // the chosen one, then where what it cannot run may go
-    std::vector<std::string> notes; // one sentence for each device that was tried and passed over
+    std::vector<DevicePtr> devices; // the preferred one, then where what it cannot run may go
+    // One sentence for each device that was tried and passed over.
+    std::vector<std::string> notes;
+    // Several devices may be better than the first alone, which only measuring can tell.
+    bool compare = false;
 };
 
 // Owns registry, host and drivers, so it must outlive every device (and engine) that it gave out.
@@ -38,8 +44,10 @@ class Backends {
     const Registry &registry() const { return *registry_; }
     Host &host() { return host_; }
 
-    // "auto" takes the first ready device in the order GPU, accelerator, integrated GPU, CPU, and
-    // the built-in reference last. Fallbacks are the CPU and the reference.
+    // The order of preference is GPU, accelerator, integrated GPU, CPU, and the built-in reference
+    // last. A plugin's id takes its first ready device; "auto" and lists take all in that order, but
+    // "auto" no device twice that two plugins see, and no other plugin's view of the CPU where the
+    // CPU's own is ready. Fallbacks are the CPU and the reference.
     // Tags: no_backend, no_device (both list what there is), and what opening a named one gives.
     Result<DeviceChoice> choose(const DeviceRequest &request);
 
@@ -52,10 +60,14 @@ class Backends {
         uint32_t index; // of the device
         uint32_t rank;  // lower is better for "auto"
         std::string id; // of the device
+        const rz_device_info *info;
+        std::string label() const { return plugin + ":" + id; }
     };
+    using Candidates = std::vector<Candidate>;
 
     Backends(BackendsOptions options) : host_(std::move(options.host)) {}
-    std::vector<Candidate> candidates(const std::string &backend) const;
+    Candidates candidates(const std::string &backend, const std::vector<std::string> &deny) const;
+    void add_fallbacks(const DeviceRequest &request, DeviceChoice &choice);
     Result<std::shared_ptr<Driver>> driver(const std::string &plugin);
     Result<DevicePtr> open_device(const Candidate &candidate);
     Status check_backend(const std::string &backend) const;

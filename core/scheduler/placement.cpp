@@ -34,38 +34,55 @@ std::vector<size_t> group_by_state(const Graph &graph) {
     return parent;
 }
 
+// One graph on one device: which nodes it runs, nodes of one group all or none.
+Status narrow(std::vector<uint8_t> &runs, const Graph &graph, const Device &device,
+              const std::vector<size_t> &group) {
+    RZ_ASSIGN(const std::vector<uint8_t> states, device.classify(graph.view()));
+    for (size_t i = 0; i < runs.size(); ++i)
+        if (states[i] != RZ_NODE_YES) runs[group[i]] = runs[i] = 0;
+    return {};
+}
+
 } // namespace
 
-Result<std::vector<PlacedRegion>> place(const Graph &graph, const std::vector<DevicePtr> &devices,
-                                        bool require_first) {
-    const rz_graph view = graph.view();
-    const size_t count = graph.nodes().size();
-    const std::vector<size_t> group = group_by_state(graph);
-
-    std::vector<size_t> choice(count, devices.size());
-    for (size_t d = 0; d < devices.size() && (d == 0 || !require_first); ++d) {
-        RZ_ASSIGN(const std::vector<uint8_t> states, devices[d]->classify(view));
-        std::vector<uint8_t> whole(count, 1); // by group root: can the device run the whole group?
+Result<Support> find_support(std::span<const Graph> variants, const std::vector<DevicePtr> &devices,
+                             const Exclusions &exclusions) {
+    const size_t count = variants.front().nodes().size();
+    Support support{{}, group_by_state(variants.front())};
+    for (size_t d = 0; d < devices.size(); ++d) {
+        std::vector<uint8_t> runs(count, !exclusions.lost.contains(d));
+        for (const Graph &graph : variants)
+            if (!exclusions.lost.contains(d))
+                RZ_TRY(narrow(runs, graph, *devices[d], support.group));
         for (size_t i = 0; i < count; ++i)
-            whole[group[i]] &= static_cast<uint8_t>(states[i] == RZ_NODE_YES);
+            if (exclusions.refused.contains({d, i})) runs[support.group[i]] = runs[i] = 0;
+        // The root of a group speaks for all: it is 0 where any member is.
         for (size_t i = 0; i < count; ++i)
-            if (choice[i] == devices.size() && whole[group[i]]) choice[i] = d;
+            runs[i] = runs[support.group[i]];
+        support.runs.push_back(std::move(runs));
     }
+    return support;
+}
 
-    std::vector<PlacedRegion> regions;
-    for (size_t i = 0; i < count; ++i) {
+Result<Placement> place_by_preference(const Graph &graph, const Support &support,
+                                      const std::vector<DevicePtr> &devices, bool require_first) {
+    Placement regions;
+    for (size_t i = 0; i < graph.nodes().size(); ++i) {
         const char *op = op_name(graph.nodes()[i].op);
-        if (choice[i] == devices.size())
+        size_t chosen = 0;
+        while (chosen < devices.size() && !support.runs[chosen][i])
+            chosen = require_first ? devices.size() : chosen + 1;
+        if (chosen == devices.size())
             return make_error(
                 Code::unsupported, "not_on_device", "operator %s (node %zu) cannot run on %s%s", op,
                 i, devices.empty() ? "any device" : devices[0]->label().c_str(),
                 require_first ? ", and falling back was refused" : " nor on any fallback");
-        if (!regions.empty() && regions.back().device == choice[i]) {
+        if (!regions.empty() && regions.back().device == chosen) {
             regions.back().end = i + 1;
             continue;
         }
-        regions.push_back({i, i + 1, choice[i],
-                           choice[i] == 0
+        regions.push_back({i, i + 1, chosen,
+                           chosen == 0
                                ? std::string("runs here by preference")
                                : std::string(op) + " cannot run on " + devices[0]->label()});
     }

@@ -2,7 +2,7 @@
 //
 // A Runner owns the weights, states and compiled programs. Variants are graphs of the same nodes and
 // tensors that differ only in the bounds of their symbols (a single token, a prompt batch); they
-// share weights and states. Not thread-safe: one step at a time.
+// share states, and weights where they run on one device. Not thread-safe: one step at a time.
 #pragma once
 
 #include "core/scheduler/placement.h"
@@ -22,11 +22,21 @@ struct WeightBytes {
     DType dtype; // as stored; decoded to the graph's type where they differ
 };
 
+// Places all variants: regions of equal bounds in each, whose devices may differ between variants;
+// nodes that touch a STATE are on one device in all of them. Called again after a device has refused
+// a node or was lost.
+using PlaceFunction =
+    std::function<Result<std::vector<Placement>>(std::span<const Graph>, const Exclusions &)>;
+
 struct RunnerOptions {
     std::vector<DevicePtr> devices; // in order of preference
     bool require_first = false;
+    // Bytes of weights and states that a device may hold, by device; 0 or absent: what it says is free.
+    std::vector<uint64_t> memory;
+    PlaceFunction place; // empty: by preference
+    // Kept, as are `release` and `place`: weights are loaded again where a device is lost.
     std::function<Result<WeightBytes>(uint64_t key)> weights;
-    // Called after each piece with bytes so far and in all. Returning false cancels the load.
+    // Called after each piece with bytes so far and in all. Returning false cancels the load. Not kept.
     std::function<bool(uint64_t done, uint64_t total)> progress;
     // Called once the bytes of a weight were copied and will not be read again.
     std::function<void(std::span<const std::byte>)> release;
@@ -59,7 +69,8 @@ class Runner {
     ~Runner();
 
     // One step. Symbol values are within the variant's bounds. Nothing is allocated after the first
-    // step of a variant.
+    // step of a variant. Regions that need nothing of each other run at the same time on different
+    // devices. After Code::device_lost see replace_lost().
     Status step(size_t variant, std::span<const int64_t> symbols,
                 std::span<const StepUpdate> updates, std::span<const StepRead> reads,
                 const StepRepeats &repeats = {});
@@ -71,13 +82,19 @@ class Runner {
     // spread over several devices.
     Result<size_t> extend(Graph graph);
 
+    // After a step that has ended with Code::device_lost: moves what ran on that device to others and
+    // clears all states; variants that extend() has added are gone. Fails, and every step from then
+    // on, where there is no other place; with require_first always. Returns a sentence about what was
+    // moved.
+    Result<std::string> replace_lost();
+
     // STATE tensors of the graphs, rising, and their bytes in canonical layout. Between steps only.
     std::vector<TensorId> states() const;
     Status read_state(TensorId state, uint64_t offset, std::span<std::byte> bytes) const;
     Status write_state(TensorId state, uint64_t offset, std::span<const std::byte> bytes);
 
     const Graph &graph(size_t variant) const;
-    const std::vector<PlacedRegion> &placement() const;
+    const Placement &placement(size_t variant = 0) const;
     const std::vector<DevicePtr> &devices() const;
     // "cpu:0 nodes 0-143" per region, with the reason.
     std::vector<std::string> describe_placement() const;

@@ -192,6 +192,41 @@ TEST_F(Commands, ConvertAndSplitFiles) {
     expect_error({"convert", file("a.apr"), file("a.apr")}, 2, "another file");
 }
 
+TEST_F(Commands, PlanSaysWhereAndWhy) {
+    const Json one = run_json({"plan", "-m", draft(), "--backend", "reference", "--json"});
+    EXPECT_EQ(one.at("by_cost"), false);
+    ASSERT_EQ(one.at("regions").size(), 2u);
+    EXPECT_EQ(one.at("regions")[0][0].at("device"), "reference:0");
+    const std::vector<std::string> split = {"plan",
+                                            "-m",
+                                            draft(),
+                                            "-c",
+                                            "64",
+                                            "-b",
+                                            "16",
+                                            "--backend",
+                                            "reference",
+                                            "--device-memory",
+                                            "reference=1.5MiB",
+                                            "--json"};
+    const Json plan = run_json(split);
+    if (plan.at("devices").size() > 1) { // the CPU takes the rest
+        EXPECT_EQ(plan.at("by_cost"), true);
+        EXPECT_GE(plan.at("parts").size(), 5u);
+        EXPECT_EQ(plan.at("steps").size(), 2u);
+        EXPECT_GT(plan.at("steps")[0].at("predicted_ms").get<double>(), 0);
+        for (const Json &region : plan.at("regions")[0])
+            EXPECT_NE(region.at("reason"), "");
+    }
+    expect_error({"plan", "-m", draft(), "--backend", "reference", "--require-device",
+                  "--device-memory", "reference=1MiB"},
+                 4, "model_too_large");
+    expect_error({"plan", "-m", draft(), "--device-memory", "6 apples"}, 2, "6GiB");
+    expect_error({"plan", "-m", draft(), "--device-memory", "nosuch=6GiB"}, 2, "nosuch");
+    expect_error({"plan", "-m", draft(), "--backend", "reference", "--deny-device", "reference"}, 4,
+                 "no_device");
+}
+
 TEST_F(Commands, ConvertErrors) {
     expect_error({"convert", file("missing"), file("out.gguf")}, 3, "missing");
     std::filesystem::create_directory(file("empty"));

@@ -14,6 +14,21 @@ struct PartialBackend {
     static inline std::set<uint32_t> refused; // RZ_OP_*
     static inline int failing_waits = 0;      // that many waits still fail
     static inline uint64_t memory_free = 0;   // that devices tell of; 0: not known
+    static inline std::set<uint32_t> broken;  // RZ_OP_*: claimed, but refused by compile
+    // The device is lost with the submission after so many; below 0: never. Then everything fails,
+    // first that submission, or, `loses_late`, the wait for it.
+    static inline int submits_left = -1;
+    static inline bool loses_late = false;
+    static inline bool lost = false;
+
+    static void reset() {
+        refused.clear();
+        broken.clear();
+        failing_waits = 0;
+        memory_free = 0;
+        submits_left = -1;
+        loses_late = lost = false;
+    }
 
     // A device of the backend; `host` outlives it.
     static Result<DevicePtr> open(Host &host) {
@@ -31,7 +46,33 @@ struct PartialBackend {
             if (refused.contains(graph->nodes[i].op)) states[i] = RZ_NODE_NO;
         return code;
     }
+    static rz_code fail_lost(rz_error *err) {
+        if (err) std::snprintf(err->message, sizeof err->message, "lost on purpose");
+        return RZ_DEVICE_LOST;
+    }
+    static rz_code create_buffer(rz_device *device, uint64_t size, rz_buffer **out, rz_error *err) {
+        return lost ? fail_lost(err) : reference_plugin()->buffer->create(device, size, out, err);
+    }
+    static rz_code compile(rz_device *device, const rz_graph *graph, rz_weights *weights,
+                           const rz_compile_options *options, rz_program **out, rz_error *err) {
+        if (lost) return fail_lost(err);
+        for (uint32_t i = 0; i < graph->node_count; ++i) {
+            if (!broken.contains(graph->nodes[i].op)) continue;
+            if (err) err->node = i;
+            return RZ_UNSUPPORTED;
+        }
+        return reference_plugin()->program->compile(device, graph, weights, options, out, err);
+    }
+    static rz_code submit(rz_queue *queue, const rz_submit *submission, rz_error *err) {
+        if (submits_left > 0)
+            --submits_left;
+        else if (submits_left == 0)
+            lost = true;
+        if (lost && !loses_late) return fail_lost(err);
+        return lost ? RZ_OK : reference_plugin()->queue->submit(queue, submission, err);
+    }
     static rz_code wait(rz_timeline *timeline, uint64_t value, uint64_t timeout, rz_error *err) {
+        if (lost) return fail_lost(err);
         if (failing_waits == 0)
             return reference_plugin()->timeline->wait(timeline, value, timeout, err);
         --failing_waits;
@@ -52,11 +93,20 @@ struct PartialBackend {
         device.classify = classify;
         static rz_timeline_api timeline = *reference_plugin()->timeline;
         timeline.wait = wait;
+        static rz_buffer_api buffer = *reference_plugin()->buffer;
+        buffer.create = create_buffer;
+        static rz_program_api program = *reference_plugin()->program;
+        program.compile = compile;
+        static rz_queue_api queue = *reference_plugin()->queue;
+        queue.submit = submit;
         rz_plugin table = *reference_plugin();
         table.id = "partial";
         table.driver = &driver;
         table.device = &device;
         table.timeline = &timeline;
+        table.buffer = &buffer;
+        table.program = &program;
+        table.queue = &queue;
         return table;
     }
 };

@@ -16,9 +16,7 @@ constexpr Token kTokens[] = {1, 2288, 669, 261, 529, 450, 311, 261, 583};
 class Placement : public testing::Test {
   protected:
     void SetUp() override {
-        PartialBackend::refused.clear();
-        PartialBackend::failing_waits = 0;
-        PartialBackend::memory_free = 0;
+        PartialBackend::reset();
         RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
         RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
         reference_ = choice.devices.front();
@@ -105,6 +103,23 @@ TEST_F(Placement, FallbackCanBeRefused) {
     const auto alone = load({partial_});
     ASSERT_FALSE(alone.ok());
     EXPECT_EQ(alone.error().tag, "not_on_device");
+}
+
+TEST_F(Placement, WhatCompileRefusesMovesOn) {
+    RZ_ASSERT_OK(const auto whole, load({reference_}));
+    const std::vector<float> expected = logits(whole);
+    PartialBackend::broken = {RZ_OP_GLU, RZ_OP_ROPE};
+    const auto alone = load({partial_}, true);
+    ASSERT_FALSE(alone.ok());
+    EXPECT_EQ(alone.error().code, Code::unsupported);
+    RZ_ASSERT_OK(const auto engine, load({partial_, reference_}));
+    size_t moved = 0;
+    for (const PlacedRegion &region : engine->runner().placement())
+        moved += region.device == 1 ? region.end - region.begin : 0;
+    EXPECT_EQ(moved, 2u * 3); // in each of two layers a GLU and two ROPEs
+    const std::vector<float> found = logits(engine);
+    for (size_t i = 0; i < found.size(); ++i)
+        ASSERT_NEAR(found[i], expected[i], 1e-3);
 }
 
 TEST_F(Placement, WeightsAndCacheMustFit) {

@@ -23,5 +23,6 @@ void add_imatrix(CLI::App &app, Action &action);
 void add_convert(CLI::App &app, Action &action);
 void add_split(CLI::App &app, Action &action);
 void add_bench(CLI::App &app, Action &action);
+void add_plan(CLI::App &app, Action &action);
 
 } // namespace realizar::cli

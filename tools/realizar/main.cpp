@@ -86,7 +86,7 @@ int run(int argc, char **argv) {
     app.footer(kFooter);
     Action action;
     for (const auto add : {add_run, add_plugins, add_info, add_tokenize, add_logits, add_perplexity,
-                           add_quantize, add_imatrix, add_convert, add_split, add_bench})
+                           add_quantize, add_imatrix, add_convert, add_split, add_bench, add_plan})
         add(app, action);
 
     const std::vector<std::string> given = arguments(argc, argv);

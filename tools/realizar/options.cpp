@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -59,6 +61,51 @@ void print_loaded(const LoadedModel &loaded) {
                std::to_string(loaded.backends->host().threads()) + " threads");
 }
 
+// "6GiB", "512M", "1e9".
+Result<uint64_t> parse_size(const std::string &text) {
+    double value = 0;
+    const char *end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    const std::string_view unit(rest, static_cast<size_t>(end - rest));
+    constexpr std::string_view kUnits = "KMGT";
+    double factor = 1;
+    bool good = error == std::errc() && value >= 0;
+    if (!unit.empty()) {
+        const size_t power = kUnits.find(unit[0]);
+        good =
+            good && power != std::string_view::npos && (unit.size() == 1 || unit.substr(1) == "iB");
+        factor = std::pow(1024.0, static_cast<double>(power) + 1);
+    }
+    if (good && value * factor < 0x1p62) return static_cast<uint64_t>(value * factor);
+    return make_error(Code::invalid_argument, "bad_option",
+                      "--device-memory: expected a size such as 6GiB, found '%s'",
+                      printable(text).c_str());
+}
+
+// Limits by device.
+Result<std::vector<uint64_t>> parse_memory(const std::vector<std::string> &options,
+                                           const std::vector<DevicePtr> &devices) {
+    std::vector<uint64_t> limits(devices.size(), 0);
+    for (const std::string &option : options) {
+        const size_t equals = option.find('=');
+        const std::string id = equals == std::string::npos ? "" : option.substr(0, equals);
+        RZ_ASSIGN(const uint64_t size, parse_size(id.empty() ? option : option.substr(equals + 1)));
+        bool found = id.empty();
+        for (size_t d = 0; d < devices.size(); ++d) {
+            const std::string label = devices[d]->label();
+            const std::string plugin = label.substr(0, label.find(':'));
+            const bool host = plugin == "cpu" || plugin == "reference";
+            if (id.empty() ? host : id != label && id != plugin) continue;
+            limits[d] = std::max<uint64_t>(size, 1); // 0 would be no limit
+            found = true;
+        }
+        if (!found)
+            return make_error(Code::invalid_argument, "bad_option",
+                              "--device-memory: device '%s' is not used", printable(id).c_str());
+    }
+    return limits;
+}
+
 } // namespace
 
 void add_plugin_path_option(CLI::App &command, BackendOptions &options) {
@@ -87,13 +134,25 @@ void add_engine_options(CLI::App &command, ModelOptions &options) {
     add_model_option(command, options.model);
     command
         .add_option("--backend", options.device.backend,
-                    "auto, reference, or the id of a plugin (see 'realizar plugins')")
+                    "auto; the id of a plugin (see 'realizar plugins'); several with commas, or "
+                    "all: what is fastest of them")
         ->type_name("ID")
         ->capture_default_str();
     command.add_option("--device", options.device.device, "device of the backend, by id or number")
         ->type_name("ID");
     command.add_flag("--require-device", options.device.require,
                      "fail instead of running a part elsewhere");
+    command
+        .add_option("--deny-device", options.device.deny,
+                    "leave a plugin or a device such as vulkan:1 alone (repeatable)")
+        ->type_name("ID")
+        ->allow_extra_args(false);
+    command
+        .add_option("--device-memory", options.device_memory,
+                    "what weights and cache may take, such as 6GiB, on each device but the CPU, or "
+                    "vulkan:0=6GiB on one (repeatable)")
+        ->type_name("SIZE")
+        ->allow_extra_args(false);
     add_plugin_path_option(command, options);
     add_threads_option(command, options);
     command
@@ -140,17 +199,29 @@ Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path) {
     return GgufFile::parse(model.bytes, std::string(model.name) + " (built in)");
 }
 
-Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
-                               uint32_t sequences) {
-    const Stopwatch watch;
-    LoadedModel loaded;
+namespace {
+
+struct Prepared {
+    std::unique_ptr<Backends> backends;
+    std::shared_ptr<const GgufFile> file;
+    EngineOptions engine;
+};
+
+Result<Prepared> prepare(const ModelOptions &options, uint32_t logit_rows, uint32_t sequences) {
+    Prepared loaded;
     RZ_ASSIGN(auto file, open_model(options.model));
     RZ_ASSIGN(loaded.backends, open_backends(options));
     Interrupt::watch(&loaded.backends->host());
     RZ_ASSIGN(DeviceChoice choice, loaded.backends->choose(options.device));
     print_choice(choice, options);
 
-    EngineOptions engine;
+    EngineOptions &engine = loaded.engine;
+    RZ_ASSIGN(engine.placement.memory, parse_memory(options.device_memory, choice.devices));
+    engine.placement.by_cost = choice.compare;
+    engine.placement.threads = loaded.backends->host().threads();
+    if (const auto folder = default_registry_options().probe_cache.parent_path(); !folder.empty())
+        engine.placement.costs = folder / "costs.json";
+    engine.notice = [](const std::string &text) { print_note(text); };
     engine.batch = batch_rows(options, *choice.devices.front(), *file);
     engine.devices = std::move(choice.devices);
     engine.require_first = options.device.require;
@@ -162,13 +233,43 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
     engine.value_type = *dtype_from_name(options.value_type);
     engine.check_tensors = options.check_tensors;
     engine.observer = options.observer;
+    loaded.file = std::move(file);
+    return loaded;
+}
+
+} // namespace
+
+Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
+                               uint32_t sequences) {
+    const Stopwatch watch;
+    LoadedModel loaded;
+    RZ_ASSIGN(Prepared prepared, prepare(options, logit_rows, sequences));
+    loaded.backends = std::move(prepared.backends);
+    EngineOptions &engine = prepared.engine;
+    Progress measuring("measuring");
+    engine.placement.progress = [&](uint64_t done, uint64_t total) {
+        return measuring.show(done, total);
+    };
     Progress progress("loading");
-    engine.progress = [&](uint64_t done, uint64_t total) { return progress.show(done, total); };
-    RZ_ASSIGN(loaded.engine, Engine::load(std::move(file), engine));
+    engine.progress = [&](uint64_t done, uint64_t total) {
+        measuring.clear();
+        return progress.show(done, total);
+    };
+    RZ_ASSIGN(loaded.engine, Engine::load(std::move(prepared.file), engine));
     progress.clear();
     loaded.load_ms = watch.milliseconds();
     if (options.verbose) print_loaded(loaded);
     return loaded;
+}
+
+Result<PlannedModel> plan_model(const ModelOptions &options) {
+    RZ_ASSIGN(Prepared prepared, prepare(options, 1, 1));
+    Progress measuring("measuring");
+    prepared.engine.placement.progress = [&](uint64_t done, uint64_t total) {
+        return measuring.show(done, total);
+    };
+    RZ_ASSIGN(ModelPlan plan, Engine::plan(std::move(prepared.file), prepared.engine));
+    return PlannedModel{std::move(prepared.backends), std::move(plan)};
 }
 
 Json placement_json(const Runner &runner) {

@@ -23,10 +23,11 @@ struct BackendOptions {
 struct ModelOptions : BackendOptions {
     std::string model; // empty: the built-in one
     uint32_t context = 0;
-    uint32_t sinks = 0; // not an option of its own: EngineOptions::sinks
+    uint32_t sinks = 0;                    // not an option of its own: EngineOptions::sinks
     std::optional<uint32_t> batch, ubatch; // rows per step: the smaller one counts
     std::string key_type = "f16", value_type = "f16";
     bool check_tensors = false;
+    std::vector<std::string> device_memory; // [ID=]SIZE
     std::shared_ptr<StepObserver> observer; // not an option: what a command wants to see
 };
 
@@ -52,6 +53,13 @@ struct LoadedModel {
 // Loads with a progress bar; Ctrl-C cancels. Up to `logit_rows` rows of a step may have logits.
 Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows = 1,
                                uint32_t sequences = 1);
+
+// Where the model would run.
+struct PlannedModel {
+    std::unique_ptr<Backends> backends;
+    ModelPlan plan;
+};
+Result<PlannedModel> plan_model(const ModelOptions &options);
 
 // [{"device": "cpu:0", "nodes": [first, last], "reason": "..."}, ...]
 Json placement_json(const Runner &runner);

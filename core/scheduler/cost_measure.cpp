@@ -1,0 +1,194 @@
+#include "core/scheduler/cost_measure.h"
+
+#include "core/scheduler/region_meter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace realizar {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Weights of a run of atoms that is measured as a whole: more than caches hold, less than takes long
+// to load.
+constexpr uint64_t kWindowBytes = 256u << 20;
+// A step with more rows than this is limited by arithmetic and not by reading weights; what its parts
+// take alone is what they take together.
+constexpr int64_t kFewRows = 16;
+// Below this a part of a run does not sink, however short it was alone.
+constexpr double kLeast = 1e-7; // seconds
+
+// A run of atoms, by the weights that it needs.
+struct Window {
+    size_t first, last; // atoms, both included
+};
+
+class Measurer {
+  public:
+    Measurer(const DevicePtr &device, const std::string &identity, std::span<const Atom> atoms,
+             const MeasureOptions &options, CostStore &store)
+        : device_(device), identity_(identity), atoms_(atoms), options_(options), store_(store) {
+        if (const LinkCost *link = store.find_link(identity)) launch_ = link->launch;
+        for (const Atom &atom : atoms)
+            bytes_.push_back(
+                weight_source_bytes(options.variants.front().extract(atom.begin, atom.end).graph));
+    }
+    Status measure();
+
+  private:
+    const Cost *known(size_t atom, const StepSample &sample) const {
+        return store_.find(identity_, atoms_[atom].signature[sample.variant], bucket_of(sample));
+    }
+    bool complete(size_t atom) const {
+        return std::ranges::all_of(options_.samples, [&](const StepSample &sample) {
+            return known(atom, sample) != nullptr;
+        });
+    }
+    bool late() const { return Clock::now() > options_.deadline; }
+    // Errors other than that the device cannot are passed on.
+    Status measure_alone(size_t atom);
+    Status measure_window(const Window &window);
+    void share(const Window &window, const StepSample &sample, const Cost &together);
+    std::vector<Window> windows() const;
+    size_t same_as(size_t atom) const; // the first with its signatures
+
+    const DevicePtr &device_;
+    const std::string &identity_;
+    std::span<const Atom> atoms_;
+    const MeasureOptions &options_;
+    CostStore &store_;
+    double launch_ = 0;
+    std::vector<uint64_t> bytes_;
+    // What was measured here, before windows: by first atom of a kind and sample.
+    std::map<std::pair<size_t, size_t>, Cost> alone_;
+};
+
+bool device_cannot(const Error &error) {
+    return error.code == Code::unsupported || error.code == Code::out_of_memory;
+}
+
+size_t Measurer::same_as(size_t atom) const {
+    size_t first = 0;
+    while (atoms_[first].signature != atoms_[atom].signature)
+        ++first;
+    return first;
+}
+
+Status Measurer::measure_alone(size_t atom) {
+    auto meter = RegionMeter::create(device_, options_, atoms_[atom].begin, atoms_[atom].end);
+    for (size_t s = 0; meter.ok() && s < options_.samples.size(); ++s) {
+        const StepSample &sample = options_.samples[s];
+        if (late() && sample.variant > 0) break;
+        auto cost = meter->time(sample);
+        if (!cost.ok()) return std::move(cost).error();
+        cost->seconds = std::max(cost->seconds - launch_, kLeast);
+        alone_[{atom, s}] = *cost;
+    }
+    return meter.ok() ? Status{} : Status(std::move(meter).error());
+}
+
+std::vector<Window> Measurer::windows() const {
+    std::vector<Window> list;
+    std::set<size_t> covered;
+    for (size_t i = 0; i < atoms_.size(); ++i) {
+        if (covered.contains(same_as(i)) || !alone_.contains({same_as(i), 0})) continue;
+        // Backwards over what is covered already, so that the last parts have company too.
+        Window window{i, i};
+        uint64_t bytes = bytes_[i];
+        const auto fits = [&](size_t k) {
+            return alone_.contains({same_as(k), 0}) && bytes + bytes_[k] <= kWindowBytes;
+        };
+        const auto joined = [&](size_t k) { return atoms_[k].end == atoms_[k + 1].begin; };
+        while (window.last + 1 < atoms_.size() && joined(window.last) && fits(window.last + 1))
+            bytes += bytes_[++window.last];
+        while (window.last + 1 == atoms_.size() && window.first > 0 && joined(window.first - 1) &&
+               fits(window.first - 1))
+            bytes += bytes_[--window.first];
+        for (size_t k = i; k <= window.last; ++k)
+            covered.insert(same_as(k));
+        if (window.first != window.last) list.push_back(window);
+    }
+    return list;
+}
+
+void Measurer::share(const Window &window, const StepSample &sample, const Cost &together) {
+    const auto s = static_cast<size_t>(&sample - options_.samples.data());
+    double sum = 0;
+    for (size_t i = window.first; i <= window.last; ++i)
+        sum += alone_.at({same_as(i), s}).seconds;
+    const double factor =
+        std::max(together.seconds - launch_, kLeast * static_cast<double>(bytes_.size())) / sum;
+    for (size_t i = window.first; i <= window.last; ++i) {
+        Cost cost = alone_.at({same_as(i), s});
+        cost.seconds *= factor;
+        cost.spread = std::hypot(cost.spread, together.spread);
+        store_.put(identity_, atoms_[i].signature[sample.variant], bucket_of(sample), cost);
+    }
+}
+
+Status Measurer::measure_window(const Window &window) {
+    auto meter =
+        RegionMeter::create(device_, options_, atoms_[window.first].begin, atoms_[window.last].end);
+    if (!meter.ok())
+        return device_cannot(meter.error()) ? Status{} : Status(std::move(meter).error());
+    for (size_t s = 0; s < options_.samples.size(); ++s) {
+        const StepSample &sample = options_.samples[s];
+        if (late()) return {};
+        if (sample.symbols.front() > kFewRows) continue;
+        bool all = true;
+        for (size_t i = window.first; i <= window.last; ++i)
+            all &= alone_.contains({same_as(i), s});
+        if (!all) continue;
+        auto cost = meter->time(sample);
+        if (!cost.ok())
+            return device_cannot(cost.error()) ? Status{} : Status(std::move(cost).error());
+        share(window, sample, *cost);
+    }
+    return {};
+}
+
+Status Measurer::measure() {
+    bool all_known = true;
+    for (size_t i = 0; i < atoms_.size(); ++i)
+        all_known &= complete(i);
+    if (all_known) return {};
+    std::set<size_t> kinds;
+    for (size_t i = 0; i < atoms_.size(); ++i) {
+        const size_t kind = same_as(i);
+        if (!kinds.insert(kind).second) continue;
+        if (options_.go_on && !options_.go_on())
+            return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
+        if (late()) return {};
+        if (auto status = measure_alone(kind); !status.ok() && !device_cannot(status.error()))
+            return status;
+    }
+    for (const auto &[key, cost] : alone_) {
+        const StepSample &sample = options_.samples[key.second];
+        store_.put(identity_, atoms_[key.first].signature[sample.variant], bucket_of(sample), cost);
+    }
+    for (const Window &window : windows()) {
+        if (options_.go_on && !options_.go_on())
+            return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
+        if (late()) break;
+        RZ_TRY(measure_window(window));
+    }
+    return {};
+}
+
+} // namespace
+
+std::string bucket_of(const StepSample &sample) {
+    std::string text;
+    for (const int64_t symbol : sample.symbols)
+        text += (text.empty() ? "" : ",") + std::to_string(symbol);
+    return text;
+}
+
+Status measure_atoms(const DevicePtr &device, const std::string &identity,
+                     std::span<const Atom> atoms, const MeasureOptions &options, CostStore &store) {
+    return Measurer(device, identity, atoms, options, store).measure();
+}
+
+} // namespace realizar

@@ -1,0 +1,192 @@
+// A device that is lost loses no token: the answer goes on elsewhere as if nothing had happened.
+#include "core/engine/generate.h"
+#include "tests/scheduler/partial_backend.h"
+#include "tests/support/engines.h"
+#include "tests/support/shared.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace realizar {
+namespace {
+
+using test::PartialBackend;
+
+class LostDevice : public testing::Test {
+  protected:
+    void SetUp() override {
+        PartialBackend::reset();
+        RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
+        RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
+        reference_ = choice.devices.front();
+        RZ_ASSERT_OK(file_, GgufFile::open(test::draft_model()));
+    }
+    void TearDown() override { PartialBackend::reset(); }
+
+    Result<std::shared_ptr<Engine>> load(std::vector<DevicePtr> devices, uint32_t sequences = 1,
+                                         bool require_first = false) {
+        EngineOptions options;
+        options.devices = std::move(devices);
+        options.require_first = require_first;
+        options.context = 64;
+        options.batch = 6;
+        options.sequences = sequences;
+        options.notice = [this](const std::string &text) { notices_.push_back(text); };
+        return Engine::load(file_, options);
+    }
+    // Ten tokens after a prompt of nine: two batches and nine single tokens, so 11 steps.
+    static Result<std::vector<Token>> tell(Session &session) {
+        RZ_ASSIGN(const auto prompt, prompt_tokens(*session.engine().tokenizer(),
+                                                   "Once upon a time there was a small fox who"));
+        GenerateOptions options;
+        options.sampling.temperature = 0;
+        options.max_tokens = 10;
+        options.ignore_end = true;
+        RZ_ASSIGN(const Generation answer, generate(session, std::span(prompt).first(9), options));
+        return answer.tokens;
+    }
+    Result<std::vector<Token>> tell(std::vector<DevicePtr> devices) {
+        RZ_ASSIGN(const auto engine, load(std::move(devices)));
+        RZ_ASSIGN(const auto session, Session::create(engine));
+        return tell(*session);
+    }
+    // Loses the device after 0, stride, ... submissions of the answer; returns the first number that
+    // is not less than all.
+    int lose_at(int stride, const std::vector<Token> &expected) {
+        for (int k = 0;; k += stride) {
+            SCOPED_TRACE(k);
+            for (const bool late : {false, true}) {
+                PartialBackend::submits_left = k;
+                PartialBackend::loses_late = late;
+                PartialBackend::lost = false;
+                notices_.clear();
+                const auto found = tell({partial_, reference_});
+                EXPECT_TRUE(found.ok()) << test::message_of(found.error());
+                if (!found.ok()) return -1;
+                EXPECT_EQ(*found, expected) << (late ? "at the wait" : "at the submission");
+                EXPECT_EQ(notices_.size(), PartialBackend::lost ? 1u : 0u);
+            }
+            if (!PartialBackend::lost) return k;
+        }
+    }
+
+    Host host_{{}};
+    DevicePtr partial_, reference_;
+    std::shared_ptr<const GgufFile> file_;
+    std::vector<std::string> notices_;
+};
+
+TEST_F(LostDevice, NoTokenIsLostOrChanged) {
+    RZ_ASSERT_OK(const auto expected, tell({reference_}));
+    ASSERT_EQ(expected.size(), 10u);
+    EXPECT_EQ(lose_at(1, expected), 11);
+    EXPECT_EQ(notices_.size(), 0u); // the last one was not lost
+}
+
+TEST_F(LostDevice, InTheMiddleOfAStepToo) {
+    RZ_ASSERT_OK(const auto expected, tell({reference_}));
+    PartialBackend::refused = {RZ_OP_GLU}; // so its part is three regions, others between them
+    EXPECT_EQ(lose_at(4, expected), 36);
+}
+
+TEST_F(LostDevice, IsNamed) {
+    PartialBackend::submits_left = 3;
+    ASSERT_TRUE(tell({partial_, reference_}).ok());
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0], "partial:0 was lost; the model goes on with reference:0");
+}
+
+TEST_F(LostDevice, WithoutAnotherOneIsAnError) {
+    RZ_ASSERT_OK(const auto engine, load({partial_}));
+    RZ_ASSERT_OK(const auto session, Session::create(engine));
+    const Token tokens[] = {1, 2288, 669};
+    PartialBackend::submits_left = 0;
+    for (int i = 0; i < 2; ++i) { // and stays one
+        const auto status = session->append(tokens);
+        ASSERT_FALSE(status.ok());
+        EXPECT_NE(status.error().code, Code::internal) << test::message_of(status.error());
+    }
+    PartialBackend::reset();
+    RZ_ASSERT_OK(const auto strict, load({partial_, reference_}, 1, true));
+    RZ_ASSERT_OK(const auto pinned, Session::create(strict));
+    PartialBackend::submits_left = 0;
+    const auto status = pinned->append(tokens);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, Code::device_lost);
+    EXPECT_NE(status.error().message.find("falling back was refused"), std::string::npos);
+}
+
+// All that lives at that time goes on, also what came from a session file.
+TEST_F(LostDevice, OtherSequencesGoOn) {
+    const std::vector<Token> text = {1, 2288, 669, 261, 529, 450, 311};
+    const auto more = [](Session &session) -> std::vector<Token> {
+        std::vector<Token> out;
+        for (int i = 0; i < 6; ++i) {
+            const auto logits = session.logits();
+            out.push_back(static_cast<Token>(std::ranges::max_element(logits) - logits.begin()));
+            EXPECT_TRUE(session.append(std::span(&out.back(), 1)).ok());
+        }
+        return out;
+    };
+    RZ_ASSERT_OK(const auto healthy, load({reference_}, 3));
+    RZ_ASSERT_OK(const auto alone, Session::create(healthy));
+    ASSERT_TRUE(alone->append(text).ok());
+    const std::vector<Token> expected = more(*alone);
+
+    RZ_ASSERT_OK(const auto engine, load({partial_, reference_}, 3));
+    RZ_ASSERT_OK(const auto first, Session::create(engine));
+    RZ_ASSERT_OK(const auto second, Session::create(engine));
+    RZ_ASSERT_OK(const auto third, Session::create(engine));
+    ASSERT_TRUE(first->append(text).ok());
+    ASSERT_TRUE(second->append(text).ok());
+    const auto parts = engine->sequence_parts(second->sequence());
+    std::vector<std::byte> data;
+    ASSERT_TRUE(engine
+                    ->read_sequence(second->sequence(),
+                                    [&](std::span<const std::byte> piece) {
+                                        data.insert(data.end(), piece.begin(), piece.end());
+                                        return Status{};
+                                    })
+                    .ok());
+    ASSERT_TRUE(third->restore(text, second->logits(), {}, parts, data).ok());
+    PartialBackend::submits_left = 2;
+    EXPECT_EQ(more(*first), expected);
+    EXPECT_TRUE(PartialBackend::lost);
+    EXPECT_EQ(more(*second), expected);
+    EXPECT_EQ(more(*third), expected);
+    EXPECT_EQ(notices_.size(), 1u);
+}
+
+// Models whose memory is a running state, or a window that has forgotten its beginning.
+TEST_F(LostDevice, StatesAndWindowsAreEvaluatedAgain) {
+    for (const char *name : {"mamba", "gemma2", "gemma3"}) {
+        SCOPED_TRACE(name);
+        const auto path = test::shared_path(std::string("fixtures/arch/") + name + ".gguf");
+        if (!std::filesystem::exists(path)) continue;
+        RZ_ASSERT_OK(file_, GgufFile::open(path));
+        const auto logits = [&](std::vector<DevicePtr> devices) -> std::vector<float> {
+            const auto engine = load(std::move(devices));
+            EXPECT_TRUE(engine.ok()) << test::message_of(engine.error());
+            if (!engine.ok()) return {};
+            const auto session = Session::create(*engine);
+            EXPECT_TRUE(session.ok());
+            std::vector<Token> tokens;
+            for (Token i = 0; i < 45; ++i)
+                tokens.push_back((i * 7 + 3) % 60);
+            for (const Token &token : tokens)
+                EXPECT_TRUE((*session)->append(std::span(&token, 1)).ok());
+            return {(*session)->logits().begin(), (*session)->logits().end()};
+        };
+        PartialBackend::reset();
+        const auto expected = logits({reference_});
+        PartialBackend::submits_left = 40;
+        const auto found = logits({partial_, reference_});
+        EXPECT_TRUE(PartialBackend::lost);
+        ASSERT_EQ(found.size(), expected.size());
+        for (size_t i = 0; i < found.size(); ++i)
+            ASSERT_NEAR(found[i], expected[i], 1e-4 * (1 + std::abs(expected[i])));
+    }
+}
+
+} // namespace
+} // namespace realizar
