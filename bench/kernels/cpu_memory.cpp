@@ -130,7 +130,7 @@ struct Phases {
 };
 
 void print_join(unsigned threads) {
-    Pool pool(threads);
+    Pool pool(threads, threads);
     std::vector<double> times;
     for (int round = 0; round < 9; ++round) {
         Phases phases{threads, 0};

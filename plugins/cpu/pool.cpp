@@ -1,5 +1,8 @@
 #include "plugins/cpu/pool.h"
 
+#include <algorithm>
+#include <thread>
+
 #ifdef __SANITIZE_THREAD__
 extern "C" {
 void __tsan_acquire(void *address);
@@ -54,7 +57,9 @@ struct Leading {
 
 } // namespace
 
-Pool::Pool(unsigned threads) : threads_(threads) {
+Pool::Pool(unsigned threads, unsigned members) : threads_(threads), members_(threads) {
+    if (members == 0) members = std::max(1u, std::thread::hardware_concurrency());
+    members_ = std::clamp(threads, 1u, members);
     if (threads > 1) tbb_ = std::make_unique<TbbPool>(threads);
 }
 
@@ -71,8 +76,8 @@ void Pool::run(uint64_t n, TbbPool::Body body, void *context) {
 }
 
 void Pool::run_team(Lead lead, void *context) {
-    Leading job{lead, context, Team(threads_)};
-    run(tbb_ ? threads_ : 1, Leading::piece, &job);
+    Leading job{lead, context, Team(members_)};
+    run(members_, Leading::piece, &job);
 }
 
 } // namespace realizar::cpu

@@ -10,7 +10,9 @@ namespace realizar::cpu {
 
 class Pool {
   public:
-    explicit Pool(unsigned threads);
+    // Teams have at most `members` threads, by default as many as there are processors: a thread that has
+    // to wait for a processor in the middle of a phase would keep all others waiting.
+    explicit Pool(unsigned threads, unsigned members = 0);
 
     unsigned threads() const { return threads_; }
 
@@ -18,13 +20,13 @@ class Pool {
     // Thread-safe. Everything that the caller wrote is visible to the bodies, and theirs to it.
     void run(uint64_t n, TbbPool::Body body, void *context);
 
-    // Calls lead(context, team, worker) once, with the other threads in the team as far as they are free.
+    // Calls lead(context, team, worker) once, with other threads in the team as far as they are free.
     // Thread-safe, and as visible as run.
     using Lead = void (*)(void *context, Team &team, unsigned worker);
     void run_team(Lead lead, void *context);
 
   private:
-    unsigned threads_;
+    unsigned threads_, members_;
     std::unique_ptr<TbbPool> tbb_;
 };
 

@@ -150,8 +150,8 @@ struct Running {
             for (const Step *step : group.steps)
                 cost += step->cost(run);
         Work work{&phase, &run, 1};
-        if (run.threads == 1 || cost < kForkNanoseconds) return Work::share(&work, 0, worker);
-        const uint64_t wanted = run.threads * (cost >= kStealNanoseconds ? uint64_t{4} : 1);
+        if (team.threads() == 1 || cost < kForkNanoseconds) return Work::share(&work, 0, worker);
+        const uint64_t wanted = team.threads() * (cost >= kStealNanoseconds ? uint64_t{4} : 1);
         work.shares = std::min(wanted, Team::kMaxPieces);
         ++joins;
         team.run(work.shares, Work::share, &work, worker);

@@ -16,6 +16,8 @@ class Team {
 
     explicit Team(unsigned threads) : threads_(threads) {}
 
+    unsigned threads() const { return threads_; }
+
     // The leader's: runs n pieces, at most kMaxPieces, with whoever has joined; others' pieces are taken
     // over by those who are done. Each member begins with its own contiguous part of the pieces, the same
     // one each time. Returns when all are done.

@@ -37,7 +37,7 @@ struct Phases {
 TEST(Team, EveryPieceRunsOnce) {
     // More threads than most test machines have processors, and odd numbers.
     for (const unsigned threads : {1u, 2u, 3u, 7u}) {
-        Pool pool(threads);
+        Pool pool(threads, threads);
         Phases phases;
         phases.threads = threads;
         pool.run_team(Phases::lead, &phases);
@@ -46,7 +46,7 @@ TEST(Team, EveryPieceRunsOnce) {
 }
 
 TEST(Team, LeadersAtTheSameTimeDoNotDisturbEachOther) {
-    Pool pool(3);
+    Pool pool(3, 3);
     Phases phases[2];
     std::vector<std::thread> leaders;
     for (Phases &p : phases) {
@@ -58,9 +58,27 @@ TEST(Team, LeadersAtTheSameTimeDoNotDisturbEachOther) {
     EXPECT_TRUE(phases[0].good && phases[1].good);
 }
 
+TEST(Team, HasNoMoreMembersThanAllowed) {
+    const auto members = [](Pool &pool) {
+        unsigned result = 0;
+        pool.run_team(
+            [](void *out, Team &team, unsigned) { *static_cast<unsigned *>(out) = team.threads(); },
+            &result);
+        return result;
+    };
+    Pool narrow(7, 2), single(7, 1), by_processors(64);
+    EXPECT_EQ(members(narrow), 2u);
+    EXPECT_EQ(members(single), 1u);
+    EXPECT_LE(members(by_processors), std::max(1u, std::thread::hardware_concurrency()));
+    Phases phases;
+    phases.threads = 7; // workers are numbered in the pool, not in the team
+    narrow.run_team(Phases::lead, &phases);
+    EXPECT_TRUE(phases.good);
+}
+
 // A leader that throws must not leave the others waiting.
 TEST(Team, AnExceptionOfTheLeaderEndsTheTeam) {
-    Pool pool(2);
+    Pool pool(2, 2);
     EXPECT_THROW(pool.run_team([](void *, Team &, unsigned) { throw 1; }, nullptr), int);
 }
 
