@@ -113,7 +113,8 @@ TEST_F(Commands, Logits) {
     }
     EXPECT_LT(std::sqrt(difference / norm), 2e-2);
     expect_error({"logits", "--tokens", "1,4096"}, 2, "4096");
-    expect_error({"logits", "--tokens", "1,x"}, 2, "x");
+    for (const char *bad : {"1,x", "", "1,,2", "1,", ",1", "1 2", "99999999999"})
+        expect_error({"logits", "--tokens", bad}, 2, "--tokens: expected token ids");
     expect_error({"logits"}, 2, "--tokens");
     expect_error({"logits", "-c", "2", "--tokens", "1,2,3"}, 5, "context");
 }

@@ -22,9 +22,26 @@ Examples:
 constexpr uint32_t kLogitRows = 64;
 
 struct LogitsOptions : ModelOptions {
-    std::vector<Token> tokens;
+    std::string tokens;
     bool last = false, json = false;
 };
+
+Result<std::vector<Token>> parse_tokens(const std::string &text) {
+    std::vector<Token> tokens;
+    const char *at = text.data(), *const end = at + text.size();
+    for (;;) {
+        Token token = 0;
+        const auto [rest, error] = std::from_chars(at, end, token);
+        const bool more = rest != end && *rest == ',';
+        if (error != std::errc() || (!more && rest != end))
+            return make_error(Code::invalid_argument, "bad_option",
+                              "--tokens: expected token ids such as 1,302,7, found '%s'",
+                              printable(text).c_str());
+        tokens.push_back(token);
+        if (!more) return tokens;
+        at = rest + 1;
+    }
+}
 
 // Shortest text that reads back as the same float.
 void append_row(std::string &out, std::span<const float> row) {
@@ -39,19 +56,20 @@ void append_row(std::string &out, std::span<const float> row) {
 }
 
 Status run(const LogitsOptions &options) {
+    RZ_ASSIGN(const std::vector<Token> tokens, parse_tokens(options.tokens));
     RZ_ASSIGN(const LoadedModel loaded, load_model(options, options.last ? 1 : kLogitRows));
     RZ_ASSIGN(const auto session, Session::create(loaded.engine));
     std::string rows;
     if (options.last) {
-        RZ_TRY(session->append(options.tokens));
+        RZ_TRY(session->append(tokens));
         append_row(rows, session->logits());
     } else {
-        RZ_TRY(session->append(options.tokens, [&](size_t index, std::span<const float> row) {
+        RZ_TRY(session->append(tokens, [&](size_t index, std::span<const float> row) {
             if (index > 0) rows += ',';
             append_row(rows, row);
         }));
     }
-    print_text("{\"tokens\":" + Json(options.tokens).dump() + ",\"logits\":[" + rows + "]}\n");
+    print_text("{\"tokens\":" + Json(tokens).dump() + ",\"logits\":[" + rows + "]}\n");
     return {};
 }
 
@@ -63,7 +81,7 @@ void add_logits(CLI::App &app, Action &action) {
     auto options = std::make_shared<LogitsOptions>();
     command->add_option("--tokens", options->tokens, "token ids, with commas")
         ->required()
-        ->delimiter(',');
+        ->type_name("ID,...");
     command->add_flag("--last", options->last, "only the row of the last token");
     command->add_flag("--json", options->json, "print JSON (the only form there is)");
     add_engine_options(*command, *options);

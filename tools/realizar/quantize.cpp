@@ -3,6 +3,7 @@
 #include "tools/realizar/interrupt.h"
 #include "tools/realizar/writing.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -55,6 +56,12 @@ Status run(const Options &options) {
         quantize.importance = &*importance;
     }
     RZ_ASSIGN(const auto file, GgufFile::open(options.in));
+    for (const TypeOverride &override : quantize.overrides)
+        if (std::ranges::none_of(file->tensors(), [&](const GgufTensor &tensor) {
+                return applies(override, tensor);
+            }))
+            print_note("warning: --tensor-type " + printable(override.pattern) +
+                       " names no matrix of this model");
     RZ_ASSIGN(const auto backends, open_backends(options));
 
     Progress progress("quantizing");

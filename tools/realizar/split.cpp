@@ -48,7 +48,7 @@ void add_split(CLI::App &app, Action &action) {
     size->transform(CLI::AsSizeValue(true))->type_name("SIZE");
     auto *tensors =
         command->add_option("--max-tensors", options->limits.tensors, "tensors per part");
-    tensors->check(CLI::PositiveNumber);
+    tensors->check(CLI::Range(1u, 1u << 20));
     command->callback([=, &action] { action = [=] { return run(*options); }; });
 }
 
