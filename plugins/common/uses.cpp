@@ -15,17 +15,22 @@ Uses::Uses(const Region &region)
         outputs_[tensor] = outputs_[region.tensors[tensor].storage] = true;
 }
 
-std::optional<uint32_t> Uses::only_reader(uint32_t tensor) const {
+std::optional<uint32_t> Uses::only_node(uint32_t tensor) const {
     const Tensor &t = region_.tensors[tensor];
     if (t.role != RZ_ROLE_TEMP || t.is_view(tensor) || outputs_[tensor]) return std::nullopt;
     const auto &readers = readers_[tensor];
-    if (readers.size() != 1) return std::nullopt;
-    const auto &inputs = region_.nodes[readers[0]].inputs;
+    return readers.size() == 1 ? std::optional(readers[0]) : std::nullopt;
+}
+
+std::optional<uint32_t> Uses::only_reader(uint32_t tensor) const {
+    const auto reader = only_node(tensor);
+    if (!reader) return std::nullopt;
+    const auto &inputs = region_.nodes[*reader].inputs;
     const auto taken = std::count_if(inputs.begin(), inputs.end(), [&](uint32_t input) {
         return input != RZ_NONE && region_.tensors[input].storage == tensor;
     });
     const bool itself = std::find(inputs.begin(), inputs.end(), tensor) != inputs.end();
-    return taken == 1 && itself ? std::optional(readers[0]) : std::nullopt;
+    return taken == 1 && itself ? reader : std::nullopt;
 }
 
 bool Uses::may_move(uint32_t from, uint32_t to) const {

@@ -11,6 +11,9 @@ class Uses {
   public:
     explicit Uses(const Region &region);
 
+    // The one node that reads the bytes of `tensor`, as this tensor or as views of it, if they are no
+    // output of the region.
+    std::optional<uint32_t> only_node(uint32_t tensor) const;
     // The one node that reads `tensor`, if it is the only reader of those bytes, takes them as this
     // very tensor (not a view), and they are no output of the region.
     std::optional<uint32_t> only_reader(uint32_t tensor) const;

@@ -23,7 +23,7 @@ rz_code create(const rz_host *host, rz_driver **out, rz_error *err) {
 void destroy(rz_driver *driver) { delete driver; }
 
 std::string describe_features(const rz_driver &driver, const Physical &device) {
-    std::string text = std::to_string(device.units) + " units";
+    std::string text = std::to_string(device.features.units) + " units";
     if (!device.pci.empty()) text += " " + device.pci;
     if (device.features.ptx)
         text += device.features.mma ? " ptx mma" : " ptx";

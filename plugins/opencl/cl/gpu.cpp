@@ -38,7 +38,7 @@ Gpu::Gpu(const rz_host &host, const Settings &settings, const Api &api, const Ph
 Gpu::~Gpu() {
     if (!settings_.profile) return;
     for (const std::string &line : profile_.report())
-        host_.log(host_.self, RZ_LOG_INFO, line.c_str());
+        host_.log(host_.self, RZ_LOG_WARNING, line.c_str());
 }
 
 Memory Gpu::create(uint64_t size, cl_mem_flags flags) {

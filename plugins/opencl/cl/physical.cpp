@@ -89,6 +89,9 @@ Features features_of(const Api &api, cl_device_id device, const std::string &ext
     const bool nvidia = settings.ptx && has(extensions, "cl_nv_device_attribute_query");
     const auto capability = nvidia ? number<cl_uint>(api, device, kCapabilityMajorNv) : 0;
     f.ptx = capability >= 7;
+    f.units = std::max(1u, number<cl_uint>(api, device, CL_DEVICE_MAX_COMPUTE_UNITS));
+    f.local_bytes = static_cast<uint32_t>(std::min<cl_ulong>(
+        number<cl_ulong>(api, device, CL_DEVICE_LOCAL_MEM_SIZE, kLocal), 1 << 30));
     f.mma = settings.mma && capability >= 8;
     return f;
 }
@@ -127,7 +130,6 @@ Physical describe(const Api &api, cl_platform_id platform, cl_device_id device,
     p.memory = number<cl_ulong>(api, device, CL_DEVICE_GLOBAL_MEM_SIZE);
     p.max_allocation =
         std::min(p.memory, number<cl_ulong>(api, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE));
-    p.units = std::max(1u, number<cl_uint>(api, device, CL_DEVICE_MAX_COMPUTE_UNITS));
     p.features = features_of(api, device, extensions, settings);
     return p;
 }

@@ -8,11 +8,14 @@
 
 namespace realizar::opencl {
 
-// What a device offers beyond OpenCL 1.2, after REALIZAR_OPENCL_DISABLE.
+// What forms of kernels are chosen by: what a device offers beyond OpenCL 1.2, after
+// REALIZAR_OPENCL_DISABLE, and its sizes.
 struct Features {
-    bool dot = false; // cl_khr_integer_dot_product on packed signed bytes
-    bool ptx = false; // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
-    bool mma = false; // and from 8.0 on: mma.sync m16n8k16
+    bool dot = false;   // cl_khr_integer_dot_product on packed signed bytes
+    bool ptx = false;   // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
+    bool mma = false;   // and from 8.0 on: mma.sync m16n8k16
+    uint32_t units = 1; // compute units
+    uint32_t local_bytes = 16 << 10; // of local memory for a workgroup
 };
 
 struct Physical {
@@ -23,7 +26,6 @@ struct Physical {
     uint32_t kind = RZ_DEVICE_GPU;
     uint8_t uuid[16] = {};
     uint64_t memory = 0, max_allocation = 0;
-    uint32_t units = 1; // compute units
     Features features;
 };
 

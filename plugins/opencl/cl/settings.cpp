@@ -42,14 +42,21 @@ void read_tuning(const std::string &text, Tuning &out) {
         const std::string name = word.substr(0, colon);
         const std::string number = word.substr(std::min(colon + 1, word.size()));
         const unsigned long value = std::strtoul(number.c_str(), nullptr, 10);
-        uint32_t *figure = name == "matvec_rows"    ? &out.matvec_rows
-                           : name == "matvec_batch" ? &out.matvec_batch
-                                                    : nullptr;
+        const struct {
+            const char *name;
+            uint32_t *value;
+        } figures[] = {{"matvec_rows", &out.matvec_rows},     {"matvec_batch", &out.matvec_batch},
+                       {"single_batch", &out.single_batch},   {"single_groups", &out.single_groups},
+                       {"decode_groups", &out.decode_groups}, {"decode_batch", &out.decode_batch}};
+        uint32_t *figure = nullptr;
+        for (const auto &each : figures)
+            if (name == each.name) figure = each.value;
         if (!figure || value == 0 || value > kMost)
-            raise(RZ_INVALID_ARGUMENT,
-                  "REALIZAR_OPENCL_TUNE: expected matvec_rows or matvec_batch, a colon and 1 to "
-                  "%lu, found '%s'",
-                  kMost, word.c_str());
+            raise(
+                RZ_INVALID_ARGUMENT,
+                "REALIZAR_OPENCL_TUNE: expected a name of Tuning (cl/settings.h), a colon and 1 to "
+                "%lu, found '%s'",
+                kMost, word.c_str());
         *figure = static_cast<uint32_t>(value);
     }
 }

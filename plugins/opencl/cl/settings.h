@@ -15,8 +15,12 @@ namespace realizar::opencl {
 
 // Choices that are made by measuring; 0: the default.
 struct Tuning {
-    uint32_t matvec_rows = 0;  // of a team of 32 threads in a mat-vec
-    uint32_t matvec_batch = 0; // groups of 32 weights under way for each thread and row
+    uint32_t matvec_rows = 0;   // of a team of 32 threads in a mat-vec
+    uint32_t matvec_batch = 0;  // groups of 32 weights under way for each thread and row
+    uint32_t single_batch = 0;  // the same where there is one vector (kernels/single.h)
+    uint32_t single_groups = 0; // workgroups of that for each compute unit
+    uint32_t decode_groups = 0; // workgroups of attention_decode for each compute unit
+    uint32_t decode_batch = 0;  // keys under way for each team there
 };
 
 struct Settings {

@@ -38,6 +38,11 @@ float2 half_pair_to_float(uint bits) {
 
 // Round to nearest even.
 ushort float_to_half(float x) {
+#ifdef USE_PTX
+    ushort result;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(x));
+    return result;
+#else
     const uint bits = as_uint(x), sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return sign | 0x7e00u;
     if (magnitude >= 0x477ff000u) return sign | 0x7c00u; // 65520 and above
@@ -51,6 +56,18 @@ ushort float_to_half(float x) {
     }
     const uint rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
     return sign | ((rounded - 0x38000000u) >> 13);
+#endif
+}
+
+// For weights of a softmax: a few times the rounding of F32.
+float exp_fast(float x) {
+#ifdef USE_PTX
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
+    return y;
+#else
+    return exp(x);
+#endif
 }
 
 float bf16_to_float(ushort bits) { return as_float((uint)bits << 16); }

@@ -7,23 +7,10 @@
 #else
 #include "types/type.h"
 #endif
+#include "mma.h"
 
 // Words of local memory from row to row: 20 puts the 32 words of a fragment into 32 banks.
 enum { kTile = 128, kDepth = 32, kPitch = 20 };
-
-uint half_pair(float low, float high) {
-    uint result;
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
-    return result;
-}
-
-void mma(float *c, const uint *a, const uint *b) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
-                 "{%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
-                 : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]),
-                   "f"(c[1]), "f"(c[2]), "f"(c[3]));
-}
 
 // Half a row of w, 16 elements: what a thread brings to local memory.
 typedef struct {

@@ -111,6 +111,32 @@ typedef struct {
     uint n, rows; // n: of all segments
 } MatvecQuantParams;
 
+// One vector x as floats and a matrix in planes (single.h): x is normalised first if the program says
+// so, with weights from norm_at (kNone: without).
+typedef struct {
+    Planes w;
+    ulong x_at, norm_at;
+    float epsilon;
+    uint unused;
+} SingleParams;
+
+// n: rows of all segments; of a GLU, of one of the two matrices.
+typedef struct {
+    SingleParams x;
+    Segment segment[3];
+    uint n, unused;
+} MatvecSingleParams;
+
+// n rows from `first` on of those of Q, K and V (rows_q, rows_k, then V). width: of a head of Q and K;
+// `turned` pairs of it are rotated. Strides of the caches in elements.
+typedef struct {
+    SingleParams x;
+    ulong y_at, bias_at[3], angles_at, cells_at, k_at, v_at;
+    uint n, first, rows_q, rows_k;
+    uint width, width_v, turned, halves;
+    uint cells, k_cell, k_head, v_cell, v_head, unused;
+} MatvecQkvParams;
+
 // MATMUL with x as floats and w of a plain type, or w in planes.
 typedef struct {
     Planes w; // plain types: plane[0] and stride, in elements
@@ -136,6 +162,7 @@ typedef struct {
 typedef struct {
     ulong q_at, k_at, v_at, y_at;
     ulong positions_at, sequences_at, pages_at, lengths_at, sinks_at, slopes_at; // last two: kNone
+    ulong parts_at, counters_at; // attention_decode.cl
     uint q_token, q_head, sequences;
     uint k_cell, k_head, v_cell, v_head; // in units of the type's alignment
     uint tokens, heads, group, dk, dv;
@@ -144,6 +171,19 @@ typedef struct {
     float scale, softcap;
     uint unused;
 } AttentionParams;
+
+// w in planes -> F16: y [rows, groups * 32].
+typedef struct {
+    Planes w;
+    ulong y_at;
+    uint rows, unused;
+} HalfWeightsParams;
+
+// MATMUL on x from HalfRowsParams and w of F16 [n, stride].
+typedef struct {
+    ulong w_at, x_at, scales_at, y_at, add_at; // add: kNone
+    uint k, n, rows, add_stride, stride, unused;
+} MatmulHalfParams;
 
 typedef struct {
     ulong parts_at, sinks_at, y_at; // sinks: kNone

@@ -1,16 +1,14 @@
 // Vectors in 8 bits with a scale for each 32 elements (QuantizeParams). Eight neighbouring threads have
 // a group, four elements each. All 256 threads of the workgroup call, `exists` or not.
 #include "dot.h"
+#include "lanes.h"
 
 // Over eight neighbours: the largest x and the sum of y.
 float2 join_eight(float x, float y, local float *shared) {
 #ifdef USE_PTX
     for (int n = 1; n < 8; n *= 2) {
-        float other;
-        asm("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(other) : "f"(x), "r"(n));
-        x = fmax(x, other);
-        asm("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(other) : "f"(y), "r"(n));
-        y += other;
+        x = fmax(x, from_lane(x, n));
+        y += from_lane(y, n);
     }
     return (float2)(x, y);
 #else
@@ -29,8 +27,6 @@ float2 join_eight(float x, float y, local float *shared) {
     return (float2)(most, sum);
 #endif
 }
-
-uint pack_four(float4 x) { return as_uint(convert_char4_rte(clamp(x, -127.0f, 127.0f))); }
 
 void quantize_eight(float4 v, bool exists, local float *shared, global uint *q, global float2 *s) {
     const float4 size = fabs(v);

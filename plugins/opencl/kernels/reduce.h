@@ -1,13 +1,8 @@
 // Sums and maxima over the 256 threads of a workgroup through 256 floats of local memory. Barriers
 // inside: all threads must call.
+#include "lanes.h"
 #ifdef USE_PTX
 // By warps first: two barriers instead of ten.
-float from_lane(float x, int distance) {
-    float other;
-    asm("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(other) : "f"(x), "r"(distance));
-    return other;
-}
-
 float reduce_256(local float *shared, float x, bool maximum) {
     for (int n = 16; n > 0; n >>= 1)
         x = maximum ? fmax(x, from_lane(x, n)) : x + from_lane(x, n);

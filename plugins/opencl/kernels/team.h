@@ -1,12 +1,10 @@
 // Sums over the 32 threads that share a row of a matrix; workgroups of 128, `shared` as many floats.
 // Barriers inside: all threads must call.
+#include "lanes.h"
 float team_sum(local float *shared, float x) {
 #ifdef USE_PTX
-    for (int n = 16; n > 0; n >>= 1) {
-        float other;
-        asm("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(other) : "f"(x), "r"(n));
-        x += other;
-    }
+    for (int n = 16; n > 0; n >>= 1)
+        x += from_lane(x, n);
     return x;
 #else
     const uint self = get_local_id(0), lane = self % 32;

@@ -56,11 +56,12 @@ void plan_elementwise(Planner &planner, const Node &node) {
     const bool skips = node.op == RZ_OP_GLU && is_steady(planner, node.inputs[0]) &&
                        is_steady(planner, node.inputs[1]) &&
                        planner.only_taken_quantised(node.outputs[0]);
+    const bool single = planner.fits_single(y); // then one row is taken as floats
     if (skips) planner.offer(node.outputs[0], glu_maker(a, b, operation.code - kGlu));
     planner.add({{a, b, y}, [=](Recorder &r) {
                      const uint32_t inner = a.inner(r.symbols), rows = a.rows(r.symbols);
                      const uint32_t total = rows * inner;
-                     if (skips && rows <= kMatvecRows) return;
+                     if (skips && rows <= kMatvecRows && !(single && rows == 1)) return;
                      const ElementwiseParams p = {r.rows(a),
                                                   two ? r.rows(b) : Rows{},
                                                   r.at(y),

@@ -1,5 +1,5 @@
 // MATMUL, alone, with an addend, or several of one x.
-#include "plugins/opencl/ops/op.h"
+#include "plugins/opencl/ops/single.h"
 
 #include <algorithm>
 
@@ -7,11 +7,15 @@ namespace realizar::opencl {
 
 namespace {
 
-struct Operands {
-    Matrix w;
-    std::optional<View> add;
-    uint32_t add_stride = 0; // between rows; 0: a vector for all
-    View y;
+using Operands = MatmulOperands;
+
+// x as its matrices take it.
+struct Vectors {
+    View x;
+    std::optional<Quantised> bytes;
+    std::optional<HalfRows> half;
+    std::optional<Single> single; // with the first matrix
+    std::optional<View> weights;  // room for one matrix in F16, for many rows
 };
 
 // Columns that a kernel of the matvec forms is built for.
@@ -64,6 +68,44 @@ void launch_mma(Recorder &r, const Operands &o, uint32_t rows, const HalfRows &x
              {(rows + kTile - 1) / kTile, (n + kTile - 1) / kTile});
 }
 
+// From how many rows on a matrix is decoded to F16 as a whole, not tile by tile.
+constexpr uint32_t kHalfWeightsRows = 64;
+
+// With weights in F16: those of the matrix or, from planes, made before in `room`.
+void launch_half(Recorder &r, const Operands &o, uint32_t rows, const HalfRows &x,
+                 const std::optional<View> &room) {
+    constexpr uint32_t kTile = 128;
+    const uint32_t n = o.y.max_inner(), k = o.w.view.max_inner();
+    const uint64_t at = r.at(x.memory);
+    cl_mem weights = o.w.buffer(r);
+    MatmulHalfParams p = {r.at(o.w.view),
+                          at,
+                          at + x.scales,
+                          r.at(o.y),
+                          o.add ? r.at(*o.add) : kNone,
+                          k,
+                          n,
+                          rows,
+                          o.add_stride,
+                          o.w.view.stride(2),
+                          0};
+    if (o.w.type) {
+        const HalfWeightsParams decode = {o.w.planes(r), r.at(*room), n, 0};
+        r.launch("half_weights", o.w.option(), decode, {weights, r.buffer(*room)},
+                 {groups_for(k / 8, 256), groups_for(n, 1)});
+        weights = r.buffer(*room);
+        p.w_at = r.at(*room);
+        p.stride = k;
+    }
+    const uint64_t columns = (n + kTile - 1) / kTile;
+    // Two workgroups of the larger tile fit a compute unit.
+    const bool large = columns * ((rows + kTile - 1) / kTile) >= 2 * r.units();
+    const uint32_t tile = large ? kTile : kTile / 2;
+    r.launch("matmul_half", "-DTILE_T=" + std::to_string(tile), p,
+             {weights, r.buffer(x.memory), r.buffer(o.y), r.buffer(o.add.value_or(o.y))},
+             {(rows + tile - 1) / tile, columns});
+}
+
 void launch_floats(Recorder &r, const Operands &o, const View &x) {
     constexpr uint32_t kTile = 64; // of matmul_tile.cl
     const uint32_t rows = x.rows(r.symbols), n = o.y.max_inner();
@@ -80,25 +122,31 @@ void launch_floats(Recorder &r, const Operands &o, const View &x) {
                  {(n + kTile - 1) / kTile, groups_for(rows, kTile)});
 }
 
-void add_step(Planner &planner, const std::vector<Operands> &parts, const View &x,
-              const std::optional<Quantised> &q, const std::optional<HalfRows> &half) {
-    std::vector<View> touches = {x};
-    if (q) touches.push_back(q->memory);
-    if (half) touches.push_back(half->memory);
+void add_step(Planner &planner, const std::vector<Operands> &parts, const Vectors &v) {
+    std::vector<View> touches = {v.x};
+    if (v.bytes) touches.push_back(v.bytes->memory);
+    if (v.half) touches.push_back(v.half->memory);
+    if (v.single) v.single->add_touches(touches);
+    if (v.weights) touches.push_back(*v.weights);
     for (const Operands &o : parts) {
         touches.push_back(o.w.is_packed ? o.w.packed : o.w.view);
         if (o.add) touches.push_back(*o.add);
         touches.push_back(o.y);
     }
     planner.add({touches, [=](Recorder &r) {
-                     const uint32_t rows = x.rows(r.symbols);
+                     const uint32_t rows = v.x.rows(r.symbols);
                      if (rows == 0) return;
-                     if (q && rows <= kMatvecRows) return launch_matvec(r, parts, rows, *q);
+                     if (v.single && rows == 1) return v.single->launch(r, parts);
+                     if (v.bytes && rows <= kMatvecRows)
+                         return launch_matvec(r, parts, rows, *v.bytes);
                      for (const Operands &o : parts) {
-                         if (half && rows > kMatvecRows && fits_mma(r, o))
-                             launch_mma(r, o, rows, *half);
+                         const bool half = v.half && rows > kMatvecRows && fits_mma(r, o);
+                         if (half && rows >= kHalfWeightsRows && (!o.w.type || v.weights))
+                             launch_half(r, o, rows, *v.half, v.weights);
+                         else if (half)
+                             launch_mma(r, o, rows, *v.half);
                          else
-                             launch_floats(r, o, x);
+                             launch_floats(r, o, v.x);
                      }
                  }});
 }
@@ -117,10 +165,11 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
         o.y = planner.view(product.out);
         all.push_back(o);
     }
-    std::optional<Quantised> q;
-    if (all[0].w.type) q = planner.quantised(tensor);
-    std::optional<HalfRows> half;
-    if (all[0].w.type || all[0].w.view.dtype() == RZ_DTYPE_F16) half = planner.half_rows(tensor);
+    Vectors v;
+    v.x = x;
+    if (all[0].w.type) v.bytes = planner.quantised(tensor);
+    if (all[0].w.type || all[0].w.view.dtype() == RZ_DTYPE_F16) v.half = planner.half_rows(tensor);
+    const bool single = all[0].w.type && planner.fits_single(x);
     // Runs of matrices that lie one behind the other, in whatever order the nodes came.
     std::stable_sort(all.begin(), all.end(), [](const Operands &a, const Operands &b) {
         return a.w.fixed.plane[0] < b.w.fixed.plane[0];
@@ -129,10 +178,17 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
         uint64_t n = all[begin].y.max_inner();
         for (end = begin + 1; end < all.size() && all[begin].w.is_before(all[end].w, n); ++end)
             n += all[end].y.max_inner();
+        if (v.half && all[begin].w.type && x.max_rows() >= kHalfWeightsRows) {
+            uint64_t rows = 0; // of one matrix, at most
+            for (size_t i = begin; i < end; ++i)
+                rows = std::max<uint64_t>(rows, all[i].y.max_inner());
+            v.weights = planner.scratch(rows * x.max_inner() * sizeof(uint16_t));
+        }
+        if (single) v.single.emplace(planner, all[begin].w, tensor);
         add_step(planner,
                  {all.begin() + static_cast<std::ptrdiff_t>(begin),
                   all.begin() + static_cast<std::ptrdiff_t>(end)},
-                 x, q, half);
+                 v);
     }
 }
 

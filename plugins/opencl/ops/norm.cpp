@@ -41,13 +41,20 @@ void plan(Planner &planner, const Norm &norm, uint32_t source, uint32_t out) {
     std::vector<View> operands = {norm.x};
     if (norm.weight) operands.push_back(*norm.weight);
     if (norm.bias) operands.push_back(*norm.bias);
+    // Where one row is taken as floats, only an RMS_NORM can move into those that take it.
+    const bool single = planner.fits_single(y);
+    const bool folds = skips && single && !norm.layer && planner.fits_single(norm.x) &&
+                       (!norm.weight || norm.weight->offset() % 16 == 0);
+    if (folds) planner.share_norm(out, {norm.x, norm.weight, norm.epsilon});
     if (skips)
         planner.offer(out, {operands, [norm](Recorder &r, const Quantised &q) {
                                 launch_norm(r, norm, nullptr, &q);
                             }});
     operands.push_back(y);
-    planner.add({operands, [norm, y, skips](Recorder &r) {
-                     if (skips && norm.x.rows(r.symbols) <= kMatvecRows) return;
+    const uint32_t first = skips ? folds || !single ? 1 : 2 : 0; // rows from which it is skipped
+    planner.add({operands, [=](Recorder &r) {
+                     const uint32_t rows = norm.x.rows(r.symbols);
+                     if (skips && rows >= first && rows <= kMatvecRows) return;
                      launch_norm(r, norm, &y, nullptr);
                  }});
 }

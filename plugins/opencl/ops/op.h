@@ -33,6 +33,10 @@ struct Product {
 constexpr size_t kJoinedMatrices = 3;
 // Products of one x; of several (at most kJoinedMatrices) all weights are of one type in planes.
 void plan_products(Planner &planner, const std::vector<Product> &products);
+// GLU of two products whose weights are of one type in planes.
+void plan_gated(Planner &planner, const Node &gate, const Node &up, const Node &glu);
+// Nodes of plugins/common/qkv.h with weights in planes.
+void plan_qkv(Planner &planner, const std::vector<uint32_t> &nodes);
 // ROPE and the KV_WRITE of its result.
 void plan_rope_write(Planner &planner, const Node &rope, const Node &write);
 

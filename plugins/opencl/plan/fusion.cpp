@@ -1,6 +1,6 @@
 #include "plugins/opencl/plan/fusion.h"
 
-#include "plugins/common/uses.h"
+#include "plugins/common/qkv.h"
 #include "plugins/opencl/ops/op.h"
 
 #include <algorithm>
@@ -100,6 +100,44 @@ void plan_joined_group(Planner &planner, const FusedGroup &group) {
     plan_products(planner, products);
 }
 
+bool is_in_planes(const Tensor &weight) {
+    return weight.role == RZ_ROLE_WEIGHT && plane_type(weight.dtype);
+}
+
+std::vector<uint32_t> match_qkv(const Uses &uses, uint32_t index) {
+    return plugin::match_qkv(uses, index, is_in_planes);
+}
+
+void plan_qkv_group(Planner &planner, const FusedGroup &group) { plan_qkv(planner, group.nodes); }
+
+// Two MATMULs of the same x with weights of one type and shape in planes, and the GLU of their results.
+std::vector<uint32_t> match_gated(const Uses &uses, uint32_t index) {
+    const Region &region = uses.region();
+    const Node &first = region.nodes[index];
+    if (first.op != RZ_OP_MATMUL) return {};
+    const auto reader = uses.only_reader(first.outputs[0]);
+    if (!reader || region.nodes[*reader].op != RZ_OP_GLU) return {};
+    const uint32_t other = other_operand(region.nodes[*reader], first.outputs[0]);
+    uint32_t second = index + 1;
+    while (second < *reader &&
+           !(region.nodes[second].op == RZ_OP_MATMUL && region.nodes[second].outputs[0] == other))
+        ++second;
+    if (second >= *reader || uses.only_reader(other) != reader) return {};
+    const Node &partner = region.nodes[second];
+    const Tensor &a = region.input(first, 0), &b = region.input(partner, 0);
+    const bool alike = first.inputs[1] == partner.inputs[1] && is_in_planes(a) && is_in_planes(b) &&
+                       a.dtype == b.dtype && plugin::same_shape(a, b);
+    if (!alike || !uses.may_move(index, *reader) || !uses.may_move(second, *reader)) return {};
+    return {index, second, *reader};
+}
+
+void plan_gated_group(Planner &planner, const FusedGroup &group) {
+    const Node &first = node_of(planner, group, 0), &second = node_of(planner, group, 1);
+    const Node &glu = node_of(planner, group, 2);
+    const bool in_order = glu.inputs[0] == first.outputs[0];
+    plan_gated(planner, in_order ? first : second, in_order ? second : first, glu);
+}
+
 // MATMUL, then ADD of a bias or of a residual.
 std::vector<uint32_t> match_matmul_add(const Uses &uses, uint32_t index) {
     const Region &region = uses.region();
@@ -141,6 +179,8 @@ void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
 
 constexpr Fusion kFusions[] = {
     {"norm * weight", false, match_norm_mul, plan_norm_mul_group},
+    {"Q, K and V up to the cache", false, match_qkv, plan_qkv_group},
+    {"gate and up + GLU", false, match_gated, plan_gated_group},
     {"matrices with one operand", true, match_joined, plan_joined_group},
     {"matmul + bias or residual", false, match_matmul_add, plan_matmul_add_group},
     {"rope + KV write", false, match_rope_write, plan_rope_write_group},

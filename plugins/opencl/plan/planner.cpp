@@ -95,6 +95,27 @@ const View *Planner::find_shared(const std::string &what) const {
     return fuse_ && found != shared_.end() ? &found->second : nullptr;
 }
 
+bool Planner::fits_single(const View &x) const {
+    // Of kernels/single.h: 40 bytes of local memory for each group, and sums.
+    constexpr uint32_t kGroup = 40, kOther = 2304;
+    const uint32_t groups = x.max_inner() / 32;
+    return groups > 0 && groups <= (features_.local_bytes - kOther) / kGroup &&
+           x.dtype() == RZ_DTYPE_F32 && x.offset() % 16 == 0;
+}
+
+const FoldedNorm *Planner::find_norm(uint32_t tensor) const {
+    const auto found = norms_.find(tensor);
+    return found != norms_.end() ? &found->second : nullptr;
+}
+
+void Planner::add(Step step) {
+    if (not_single_)
+        step.record = [x = *not_single_, record = std::move(step.record)](Recorder &r) {
+            if (x.rows(r.symbols) != 1) record(r);
+        };
+    steps_.push_back(std::move(step));
+}
+
 Quantised Planner::quantised(uint32_t tensor) {
     const View x = view(tensor);
     const uint64_t rows = std::min(x.max_rows(), kMatvecRows);
@@ -117,9 +138,10 @@ Quantised Planner::quantised(uint32_t tensor) {
                    }};
     if (const auto found = makers_.find(tensor); found != makers_.end()) maker = found->second;
     maker.touches.push_back(out.memory);
-    add({maker.touches, [x, out, launch = maker.launch](Recorder &r) {
+    const bool single = fits_single(x);
+    add({maker.touches, [x, out, single, launch = maker.launch](Recorder &r) {
              const uint32_t count = x.rows(r.symbols);
-             if (count && count <= kMatvecRows) launch(r, out);
+             if (count > (single ? 1u : 0u) && count <= kMatvecRows) launch(r, out);
          }});
     share(what, out.memory);
     return out;

@@ -38,6 +38,13 @@ struct Quantised {
 // Up to this many rows of x, matrices in planes take them in 8 bits and are read once.
 constexpr uint32_t kMatvecRows = 8;
 
+// An RMS_NORM that the matrices which take its result may compute themselves.
+struct FoldedNorm {
+    View x;
+    std::optional<View> weight;
+    float epsilon = 0;
+};
+
 // Rows in F16, as kernels/half_rows.cl makes them.
 struct HalfRows {
     View memory;
@@ -56,6 +63,8 @@ class Planner {
         : region_(region), features_(features), weights_(weights), fuse_(fuse) {}
 
     const Region &region() const { return region_; }
+    const Features &features() const { return features_; }
+    bool fuse() const { return fuse_; }
 
     View view(uint32_t tensor) const { return View(region_, tensor); }
     std::optional<View> optional_view(const Node &node, size_t input) const;
@@ -71,6 +80,15 @@ class Planner {
     const View *find_shared(const std::string &what) const;
     void share(const std::string &what, const View &view) { shared_[what] = view; }
 
+    // Whether matrices in planes take x, where it is one row, as it is (ops/single.h).
+    bool fits_single(const View &x) const;
+    // The norm whose result is `tensor`, for those; null: none.
+    const FoldedNorm *find_norm(uint32_t tensor) const;
+    void share_norm(uint32_t tensor, const FoldedNorm &norm) { norms_[tensor] = norm; }
+    // Steps from here to the next call with none do nothing where `x`, which fits, is one row:
+    // another step does their work.
+    void set_not_single(std::optional<View> x) { not_single_ = x; }
+
     // x in 8 bits for a submission with few rows, made once for all matrices that take it.
     Quantised quantised(uint32_t tensor);
     // x in F16 for a submission with many rows; none where no such form would take it.
@@ -80,7 +98,7 @@ class Planner {
     bool only_taken_quantised(uint32_t tensor) const;
     void offer(uint32_t tensor, Maker maker) { makers_[tensor] = std::move(maker); }
 
-    void add(Step step) { steps_.push_back(std::move(step)); }
+    void add(Step step);
 
     // Results, for the program.
     std::vector<Step> steps_;
@@ -96,6 +114,8 @@ class Planner {
     bool fuse_;
     std::map<std::string, View> shared_;
     std::map<uint32_t, Maker> makers_;
+    std::map<uint32_t, FoldedNorm> norms_; // by the tensor of the result
+    std::optional<View> not_single_;
 };
 
 } // namespace realizar::opencl

@@ -45,7 +45,7 @@ class Recorder {
     const Tuning &tuning() const { return gpu_.tuning(); }
     // A GPU wants many short threads, a CPU few long ones.
     bool on_cpu() const { return gpu_.physical().kind == RZ_DEVICE_CPU; }
-    uint32_t units() const { return gpu_.physical().units; }
+    uint32_t units() const { return features().units; }
 
     cl_mem buffer(const View &view) const { return places_[view.storage()].buffer; }
     uint64_t at(const View &view) const { return places_[view.storage()].offset + view.offset(); }

@@ -1,6 +1,6 @@
 // The plane that 4-bit types share: 16 bytes a group, byte i holds element i and, above it, i + 16.
-void load_nibbles(Weights w, ulong plane, ulong g, uint4 *low, uint4 *high) {
-    const uint4 both = *CONST_AT(uint4, w, plane + g * 16);
+uint4 load_nibbles(Weights w, ulong plane, ulong g) { return *CONST_AT(uint4, w, plane + g * 16); }
+void split_nibbles(uint4 both, uint4 *low, uint4 *high) {
     *low = both & 0x0f0f0f0fu;
     *high = (both >> 4) & 0x0f0f0f0fu;
 }

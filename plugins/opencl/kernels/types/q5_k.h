@@ -2,11 +2,22 @@
 // bits: bit p of byte i belongs to element 4p + i, bit 4 + p to element 16 + 4p + i.
 #include "types/nibbles.h"
 #include "types/superblock.h"
-enum { kGroups = 8, kUnits = 88 };
+enum { kGroups = 8, kUnits = 88, kOneScale = 1 };
 uint upper_bits(uint word, uint bit) { return ((word >> bit) & 0x01010101u) << 4; }
-void load_quants(Weights w, const Planes *p, ulong g, uint4 *low, uint4 *high) {
-    load_nibbles(w, p->plane[0], g, low, high);
-    const uint upper = CONST_AT(uint, w, p->plane[2])[g];
+typedef struct {
+    uint4 nibbles, header;
+    uint upper;
+} Raw;
+Raw load_raw(Weights w, const Planes *p, ulong g) {
+    Raw raw;
+    raw.nibbles = load_nibbles(w, p->plane[0], g);
+    raw.header = load_header(w, p->plane[1], g);
+    raw.upper = CONST_AT(uint, w, p->plane[2])[g];
+    return raw;
+}
+void quants_of(const Raw *raw, uint4 *low, uint4 *high) {
+    split_nibbles(raw->nibbles, low, high);
+    const uint upper = raw->upper;
     *low |= (uint4)(upper_bits(upper, 0), upper_bits(upper, 1), upper_bits(upper, 2),
                     upper_bits(upper, 3));
     *high |= (uint4)(upper_bits(upper, 4), upper_bits(upper, 5), upper_bits(upper, 6),
@@ -17,7 +28,7 @@ uint2 load_part(Weights w, const Planes *p, ulong g, uint part) {
     return load_nibble_part(w, p->plane[0], g, part) |
            (uint2)(upper_bits(upper, part), upper_bits(upper, part + 4));
 }
-float3 load_scale(Weights w, const Planes *p, ulong g) { return load_header(w, p->plane[1], g); }
+float3 scale_of(const Raw *raw, uint g) { return header_scale(raw->header, g); }
 // Block: 16 bytes of header, 32 bytes whose bit j belongs to group j, then nibbles as in Q4_K.
 void pack_group(global const ushort *block, Bytes w, const ulong *plane, ulong g, uint j) {
     AT(ushort, w, plane[1])[g] = block[j];

@@ -1,9 +1,11 @@
 // The quantised type that the program was built for (plan/plane_type.cpp). Each type's header gives, for
 // group g of its planes:
-//   load_quants  8 words of signed bytes: low[p] holds elements 4p..4p+3, high[p] 16+4p..16+4p+3
-//   load_part    low[p] and high[p] alone
-//   load_scale   element = scale * byte - minimum: scales of the two halves of the group, the minimum
-//   pack_group         the same from the canonical block in units of 2 bytes; `j`: which group of the block
+//   load_raw     what lies in memory, not yet decoded, so that loads can be under way together
+//   quants_of    of that 8 words of signed bytes: low[p] holds elements 4p..4p+3, high[p] 16+4p..16+4p+3
+//   scale_of     element = scale * byte - minimum: scales of the two halves of the group, the minimum
+//                (kOneScale: of both halves the same)
+//   load_part    low[p] and high[p] alone, from memory
+//   pack_group   the group from the canonical block in units of 2 bytes; `j`: which group of the block
 // and kGroups, kUnits: groups and 2-byte units of a canonical block.
 #include "common.h"
 #if defined(TYPE_Q4_0)
@@ -17,3 +19,13 @@
 #elif defined(TYPE_Q6_K)
 #include "types/q6_k.h"
 #endif
+
+// Both at once, where there is nothing to wait for together.
+void load_quants(Weights w, const Planes *p, ulong g, uint4 *low, uint4 *high) {
+    const Raw raw = load_raw(w, p, g);
+    quants_of(&raw, low, high);
+}
+float3 load_scale(Weights w, const Planes *p, ulong g) {
+    const Raw raw = load_raw(w, p, g);
+    return scale_of(&raw, (uint)g);
+}
