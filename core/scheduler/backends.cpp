@@ -1,6 +1,7 @@
 #include "core/scheduler/backends.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace realizar {
@@ -87,12 +88,14 @@ Backends::Candidates Backends::candidates(const std::string &backend,
         return std::pair(candidate.rank, candidate.plugin == kSecond);
     });
     if (backend != kAuto) return list;
-    // Another view of a device that is there already.
+    // Another view of a device that is there already, or another one of its kind.
     const bool cpu = std::ranges::find(list, kCpu, &Candidate::plugin) != list.end();
     for (size_t i = 0; i < list.size();) {
         const rz_device_info &info = *list[i].info;
         const auto same = [&](const Candidate &other) {
-            return known(info.uuid) && std::ranges::equal(info.uuid, other.info->uuid);
+            const bool twin =
+                other.plugin == list[i].plugin && std::string_view(other.info->name) == info.name;
+            return twin || (known(info.uuid) && std::ranges::equal(info.uuid, other.info->uuid));
         };
         const bool software = cpu && info.kind == RZ_DEVICE_CPU && list[i].plugin != kCpu &&
                               list[i].plugin != kReference;
@@ -154,7 +157,8 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
         wanted.erase(0, colon + 1);
     }
     RZ_TRY(check_backend(backend));
-    Candidates list = candidates(backend, request.deny);
+    const bool any_device = backend == kAuto && !wanted.empty();
+    Candidates list = candidates(any_device ? kAll : backend, request.deny);
     const std::string found = join(list, [](const Candidate &c) { return c.label(); });
     if (!wanted.empty())
         std::erase_if(list, [&](const Candidate &candidate) {

@@ -46,8 +46,8 @@ class Backends {
 
     // The order of preference is GPU, accelerator, integrated GPU, CPU, and the built-in reference
     // last. A plugin's id takes its first ready device; "auto" and lists take all in that order, but
-    // "auto" no device twice that two plugins see, and no other plugin's view of the CPU where the
-    // CPU's own is ready. Fallbacks are the CPU and the reference.
+    // "auto" no device twice that two plugins see, one of several equal ones, and no other plugin's view
+    // of the CPU where the CPU's own is ready. Fallbacks are the CPU and the reference.
     // Tags: no_backend, no_device (both list what there is), and what opening a named one gives.
     Result<DeviceChoice> choose(const DeviceRequest &request);
 

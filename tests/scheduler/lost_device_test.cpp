@@ -34,13 +34,13 @@ class LostDevice : public testing::Test {
         options.notice = [this](const std::string &text) { notices_.push_back(text); };
         return Engine::load(file_, options);
     }
-    // Ten tokens after a prompt of nine: two batches and nine single tokens, so 11 steps.
+    // 20 tokens after a prompt of nine: two batches and 19 single tokens, so 21 steps.
     static Result<std::vector<Token>> tell(Session &session) {
         RZ_ASSIGN(const auto prompt, prompt_tokens(*session.engine().tokenizer(),
                                                    "Once upon a time there was a small fox who"));
         GenerateOptions options;
         options.sampling.temperature = 0;
-        options.max_tokens = 10;
+        options.max_tokens = 20;
         options.ignore_end = true;
         RZ_ASSIGN(const Generation answer, generate(session, std::span(prompt).first(9), options));
         return answer.tokens;
@@ -78,15 +78,15 @@ class LostDevice : public testing::Test {
 
 TEST_F(LostDevice, NoTokenIsLostOrChanged) {
     RZ_ASSERT_OK(const auto expected, tell({reference_}));
-    ASSERT_EQ(expected.size(), 10u);
-    EXPECT_EQ(lose_at(1, expected), 11);
+    ASSERT_EQ(expected.size(), 20u);
+    EXPECT_EQ(lose_at(1, expected), 21);
     EXPECT_EQ(notices_.size(), 0u); // the last one was not lost
 }
 
 TEST_F(LostDevice, InTheMiddleOfAStepToo) {
     RZ_ASSERT_OK(const auto expected, tell({reference_}));
     PartialBackend::refused = {RZ_OP_GLU}; // so its part is three regions, others between them
-    EXPECT_EQ(lose_at(4, expected), 36);
+    EXPECT_EQ(lose_at(7, expected), 63);
 }
 
 TEST_F(LostDevice, IsNamed) {
