@@ -60,7 +60,7 @@ struct Leading {
 Pool::Pool(unsigned threads, unsigned members) : threads_(threads), members_(threads) {
     if (members == 0) members = std::max(1u, std::thread::hardware_concurrency());
     members_ = std::clamp(threads, 1u, members);
-    if (threads > 1) tbb_ = std::make_unique<TbbPool>(threads);
+    if (members_ > 1) tbb_ = std::make_unique<TbbPool>(members_);
 }
 
 void Pool::run(uint64_t n, TbbPool::Body body, void *context) {

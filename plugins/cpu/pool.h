@@ -1,4 +1,4 @@
-// The threads of the CPU backend: one TBB arena per driver, of the size that the host allows.
+// The threads of the CPU backend: one TBB arena per driver, of the size that the host and the machine allow.
 #pragma once
 
 #include "plugins/cpu/tbb_pool.h"
@@ -10,8 +10,8 @@ namespace realizar::cpu {
 
 class Pool {
   public:
-    // Teams have at most `members` threads, by default as many as there are processors: a thread that has
-    // to wait for a processor in the middle of a phase would keep all others waiting.
+    // Work is planned for `threads`; at most `members` of them run, by default as many as there are
+    // processors: a thread that waits for a processor in the middle of a phase keeps all others waiting.
     explicit Pool(unsigned threads, unsigned members = 0);
 
     unsigned threads() const { return threads_; }
