@@ -136,7 +136,7 @@ Matrix Planner::matrix(uint32_t tensor) {
         m.half = weights_->half_rows(key, t);
         return m;
     }
-    const uint64_t blocks = static_cast<uint64_t>(t.dims[0] * t.inner()) / 32 / m.type->groups;
+    const uint64_t blocks = uint64_t{m.view.max_rows()} * m.view.max_inner() / 32 / m.type->groups;
     m.is_packed = true;
     m.layout = PlaneLayout(*m.type, blocks);
     m.packed = scratch(m.layout.bytes);
