@@ -67,21 +67,13 @@ class QuantizeStep : public Step {
     Quantised out_;
 };
 
-// Groups of 32 elements of each of `rows` vectors that lie in shared memory at a time: 40 bytes each.
-uint32_t choose_chunk(uint32_t groups, uint32_t rows, uint32_t shared_bytes) {
-    constexpr uint32_t kLanes = 32, kOther = 1024, kGroup = 40;
-    const uint32_t most = (shared_bytes - kOther) / (kGroup * rows) / kLanes * kLanes;
-    return std::min(most, static_cast<uint32_t>(align_up(groups, kLanes)));
-}
-
 constexpr uint32_t kTeams = 8; // of a workgroup of matvec_quant.comp
 
-// Rows of w for a team: up to 4, as long as most cores have a workgroup.
-uint32_t choose_team_rows(uint32_t n, uint32_t cores) {
-    uint32_t rows = 4;
-    while (rows > 1 && n < rows * kTeams * cores / 16 * 15)
-        rows /= 2;
-    return rows;
+// Rows of w for a team: two, to read each vector once for both, where there are many vectors and enough
+// rows for all cores; with few vectors one row is faster.
+uint32_t choose_team_rows(uint32_t n, uint32_t vectors, uint32_t cores) {
+    constexpr uint32_t kMany = 6, kGroupsOfCore = 2;
+    return vectors >= kMany && n / (2 * kTeams) * 16 >= kGroupsOfCore * cores * 15 ? 2 : 1;
 }
 
 class MatmulStep : public Step {
@@ -114,10 +106,10 @@ class MatmulStep : public Step {
             const MatvecQuantParams p = {w_.resolve(r), base,       base + quantised_->scales,
                                          r.address(y_), add,        n,
                                          rows,          add_stride_};
-            const uint32_t of_team = choose_team_rows(n, r.cores());
+            const uint32_t of_team = choose_team_rows(n, rows, r.cores());
             const uint32_t of_group = kTeams * of_team;
-            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""),
-                       {rows, choose_chunk(k / 32, rows, r.shared_bytes()), of_team}, p,
+            r.dispatch("matvec_" + suffix + (r.features().int_dot ? "_dot" : ""), {rows, of_team},
+                       p,
                        {even_groups((n + of_group - 1) / of_group,
                                     r.tuning().matvec_several * r.cores())});
             return;

@@ -1,7 +1,7 @@
 // MATMUL of up to 8 quantised vectors with a matrix in planes: 32 threads, a team, take kRows rows at a
-// time, each with every 32nd group. The vectors lie in shared memory, kChunk groups of each at a time;
-// reading them there is what bounds the kernel, so a vector's group serves several rows. Groups of
-// integers are exact; their sums are scaled and added in F32.
+// time, each with every 32nd group. All teams of a core read the same vectors, which its cache keeps: a
+// copy in shared memory would take longer to make than it saves. Groups of integers are exact; their
+// sums are scaled and added in F32.
 #version 460
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -13,13 +13,9 @@
 const uint kThreads = 256, kLanes = 32, kTeams = kThreads / kLanes;
 layout(local_size_x = kThreads) in;
 layout(constant_id = 0) const uint kColumns = 1;
-layout(constant_id = 1) const uint kChunk = 32; // a multiple of kLanes
-layout(constant_id = 2) const uint kRows = 1;   // of w that a team takes together
+layout(constant_id = 1) const uint kRows = 1; // of w that a team takes together
 layout(push_constant) uniform Push { MatvecQuantParams p; };
 
-const uint kTogether = 4; // loads of a thread under way together
-shared uvec4 x_words[2 * kColumns * kChunk]; // lower halves, then upper ones
-shared vec2 x_scale[kColumns * kChunk];
 shared float exchanged[kThreads];
 float sums[kRows * kColumns];
 
@@ -40,49 +36,28 @@ float sum_of_team(float share) {
     return sum;
 }
 
-// Groups from `begin` on of all vectors; beyond the end the scales are zero.
-void load_x(uint begin) {
-    const uint total = kColumns * kChunk, high = p.rows * p.w.groups;
-    barrier();
-    [[dont_unroll]] for (uint first = self(); first < 2 * total; first += kThreads * kTogether) {
-        uvec4 words[kTogether];
-        [[unroll]] for (uint j = 0; j < kTogether; ++j) {
-            const uint i = min(first + j * kThreads, 2 * total - 1), at = i % total;
-            const uint g = min(begin + at % kChunk, p.w.groups - 1);
-            words[j] = U32x4(p.q).v[(i / total) * high + at / kChunk * p.w.groups + g];
-        }
-        [[unroll]] for (uint j = 0; j < kTogether; ++j)
-            if (first + j * kThreads < 2 * total) x_words[first + j * kThreads] = words[j];
-    }
-    [[dont_unroll]] for (uint i = self(); i < total; i += kThreads) {
-        const uint g = begin + i % kChunk;
-        const vec2 scale = F32x2(p.s).v[i / kChunk * p.w.groups + min(g, p.w.groups - 1)];
-        x_scale[i] = g < p.w.groups ? scale : vec2(0.0);
-    }
-    barrier();
+// Group g of row r from `row` on, the last ones beyond the ends.
+RawGroup load(uint row, uint r, uint g) {
+    return load_raw(p.w, min(row + r, p.n - 1) * p.w.stride + min(g, p.w.groups - 1));
 }
 
-// Groups of a chunk of kRows rows; what a vector's group needs from shared memory serves all of them.
-void multiply(uint row, uint begin, uint lane) {
-    const uint end = min(kChunk, p.w.groups - begin);
-    uint start[kRows];
+void multiply(uint row, uint lane) {
+    const uint64_t high_bytes = uint64_t(p.rows) * p.w.groups * 16;
     RawGroup next[kRows];
-    [[unroll]] for (uint r = 0; r < kRows; ++r) {
-        start[r] = min(row + r, p.n - 1) * p.w.stride + begin;
-        next[r] = load_raw(p.w, start[r] + min(lane, end - 1));
-    }
-    [[dont_unroll]] for (uint at = lane; at < end; at += kLanes) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+        next[r] = load(row, r, lane);
+    [[dont_unroll]] for (uint g = lane; g < p.w.groups; g += kLanes) {
         uvec4 low[kRows], high[kRows];
         GroupScale scale[kRows];
         [[unroll]] for (uint r = 0; r < kRows; ++r) {
             quants_of(next[r], low[r], high[r]);
-            scale[r] = scale_of(next[r], lane); // rows and chunks begin with superblocks
-            next[r] = load_raw(p.w, start[r] + min(at + kLanes, end - 1));
+            scale[r] = scale_of(next[r], lane); // rows begin with superblocks
+            next[r] = load(row, r, g + kLanes);
         }
         [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-            const uint i = c * kChunk + at;
-            const uvec4 xl = x_words[i], xh = x_words[kColumns * kChunk + i];
-            const vec2 s = x_scale[i];
+            const uint at = c * p.w.groups + g;
+            const uvec4 xl = U32x4(p.q).v[at], xh = U32x4(p.q + high_bytes).v[at];
+            const vec2 s = F32x2(p.s).v[at];
             [[unroll]] for (uint r = 0; r < kRows; ++r) {
                 const int dl = dot4(low[r].x, xl.x) + dot4(low[r].y, xl.y) +
                                dot4(low[r].z, xl.z) + dot4(low[r].w, xl.w);
@@ -100,16 +75,11 @@ void multiply(uint row, uint begin, uint lane) {
 void main() {
     const uint lane = self() % kLanes, team = self() / kLanes;
     const uint rows = kTeams * kRows, step = gl_NumWorkGroups.x * rows;
-    const bool whole = p.w.groups <= kChunk; // one chunk serves all rows
-    if (whole) load_x(0);
     [[dont_unroll]] for (uint base = gl_WorkGroupID.x * rows; base < p.n; base += step) {
         const uint row = base + team * kRows;
         [[unroll]] for (uint i = 0; i < kRows * kColumns; ++i)
             sums[i] = 0.0;
-        [[dont_unroll]] for (uint begin = 0; begin < p.w.groups; begin += kChunk) {
-            if (!whole) load_x(begin);
-            multiply(row, begin, lane);
-        }
+        multiply(row, lane);
         [[unroll]] for (uint i = 0; i < kRows * kColumns; ++i) {
             const uint n = row + i / kColumns, c = i % kColumns;
             float value = sum_of_team(sums[i]);
