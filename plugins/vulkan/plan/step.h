@@ -67,12 +67,6 @@ class Recorder {
     void use(std::span<const Place> places) { places_ = places; }
     const Features &features() const { return gpu_.features(); }
     uint32_t cores() const { return gpu_.physical().cores; }
-    // Of a workgroup; every device has 16 KiB, and more than 48 KiB is left to others.
-    uint32_t shared_bytes() const {
-        constexpr uint32_t kMost = 48 << 10;
-        const uint32_t there = gpu_.physical().properties.limits.maxComputeSharedMemorySize;
-        return there < kMost ? there : kMost;
-    }
     const Tuning &tuning() const { return gpu_.settings().tuning; }
     // Bytes that the next dispatch reads, for a profile.
     void expect_bytes(uint64_t bytes) { bytes_ = bytes; }
