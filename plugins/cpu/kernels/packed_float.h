@@ -4,7 +4,11 @@
 namespace realizar::cpu::RZ_CPU_ISA {
 
 // As many as leave room for weights and activations in the registers.
+#ifdef RZ_CPU_SMALL_TILES
+constexpr int kFamilyGroups = kPassGroups, kFamilyTokens = 3;
+#else
 constexpr int kFamilyGroups = kPassGroups, kFamilyTokens = kLanes == 16 ? 12 : 6;
+#endif
 
 // `load` widens the lanes of PART of one element.
 struct Packed_F16 {

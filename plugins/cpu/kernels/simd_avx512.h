@@ -130,7 +130,11 @@ static inline I scale_operand(I scale) { return scale; }
 static inline I add_scaled(I acc, I s, I scale) { return acc + s * scale; }
 
 // Tiles of packed matmuls: their sums fit the 32 registers.
+#ifdef RZ_CPU_SMALL_TILES
+constexpr int kTileGroups = 2, kTileTokens = 3, kPassGroups = 2, kPassTokens = 2;
+#else
 constexpr int kTileGroups = 2, kTileTokens = 6, kPassGroups = 2, kPassTokens = 5;
+#endif
 
 // --- 64 bytes and 16 lanes; definitions in simd_pair.h ---
 struct B64 {
