@@ -11,9 +11,9 @@
 //   uint2 rows_of(const Context *, uint pair)                     the two rows of a pair
 //   float4 ahead_of(const Context *, uint pair)                   what take will want from memory
 //   void take(const Context *, uint pair, float2 products, float4 ahead)   one thread calls
-#include "types/type.h"
 #include "dot.h"
 #include "lanes.h"
+#include "types/type.h"
 
 #ifdef GROUPS
 #define CAPACITY GROUPS
@@ -139,7 +139,8 @@ float product(const Raw *raw, uint lane, uint4 x_low, uint4 x_high, float2 s) {
     quants_of(raw, &low, &high);
     const float3 scale = scale_of(raw, lane);
     const int a = dot16(low, x_low), b = dot16(high, x_high);
-    const float sum = kOneScale ? scale.x * (float)(a + b) : scale.x * (float)a + scale.y * (float)b;
+    const float sum =
+        kOneScale ? scale.x * (float)(a + b) : scale.x * (float)a + scale.y * (float)b;
     return s.x * sum - scale.z * s.y;
 }
 
