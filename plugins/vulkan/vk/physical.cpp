@@ -80,7 +80,7 @@ constexpr const char *kBudget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 bool is_13(const Physical &p) { return p.properties.apiVersion >= VK_API_VERSION_1_3; }
 
 // 16 x 16 x 16 in F16 with F32 sums, by subgroups of 32, and room for two tiles: what the kernels want.
-bool has_coopmat(VkInstance instance, const Physical &physical) {
+[[maybe_unused]] bool has_coopmat(VkInstance instance, const Physical &physical) {
 #ifdef VK_KHR_cooperative_matrix
     constexpr uint32_t kSharedBytes = 48 << 10;
     const VkPhysicalDeviceLimits &limits = physical.properties.limits;
@@ -111,7 +111,7 @@ bool has_coopmat(VkInstance instance, const Physical &physical) {
 }
 
 // Tiles in multiples of 64 by 64 by 16 that belong to workgroups of 128 and of 256, up to 256.
-bool has_coopmat_nv(VkInstance instance, const Physical &physical) {
+[[maybe_unused]] bool has_coopmat_nv(VkInstance instance, const Physical &physical) {
 #ifdef VK_NV_cooperative_matrix2
     VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {};
     limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV;
