@@ -116,6 +116,35 @@ Result<StepShape> step_shape(const ModelFile &model, const EngineOptions &option
     return shape;
 }
 
+Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const GgufFile &file,
+                                                        const ModelFile &model) {
+    RZ_ASSIGN(Vocabulary vocabulary, vocabulary_from_gguf(file));
+    if (vocabulary.tokens.size() != model.config().vocabulary)
+        return make_error(Code::malformed, "shape_mismatch",
+                          "tensor 'token_embd.weight': expected %zu rows, one per token, found %u",
+                          vocabulary.tokens.size(), model.config().vocabulary);
+    RZ_ASSIGN(auto tokenizer, Tokenizer::create(std::move(vocabulary)));
+    return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+}
+
+// All but where the parts go.
+RunnerOptions runner_options(const EngineOptions &options, std::shared_ptr<const GgufFile> file,
+                             std::shared_ptr<const ModelFile> model) {
+    RunnerOptions run;
+    run.devices = options.devices;
+    run.require_first = options.require_first;
+    run.progress = options.progress;
+    run.memory = options.placement.memory;
+    run.weights = [file, model = std::move(model)](uint64_t key) -> Result<WeightBytes> {
+        // A file that was cut since it was mapped would end the process where it is read.
+        RZ_TRY(file->verify_unchanged());
+        const ModelWeight weight = model->weight(key);
+        return WeightBytes{weight.parts, weight.dtype};
+    };
+    run.release = [file](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
+    return run;
+}
+
 template <class T>
 std::span<const std::byte> bytes_of(const T &values) {
     return std::as_bytes(std::span(values));
@@ -135,70 +164,54 @@ Result<ModelPlan> Engine::plan(std::shared_ptr<const GgufFile> file, const Engin
     return plan;
 }
 
+Engine::Engine(const EngineOptions &options, const StepShape &shape, uint32_t context)
+    : observer_(options.observer),
+      pages_(options.sequences, shape.pages * options.sequences, shape.pages, kPageSize),
+      context_(context), batch_(options.batch), logit_rows_(shape.max_logits),
+      sinks_((options.sinks + kPageSize - 1) / kPageSize * kPageSize),
+      rope_limit_(std::max(options.rope_limit, 2 * (context + kPageSize))),
+      notice_(options.notice) {
+    if (const uint32_t in_window = shape.window_cells / (kPageSize * options.sequences))
+        window_pages_.emplace(options.sequences, in_window * options.sequences, shape.pages,
+                              kPageSize);
+    for (uint32_t i = options.sequences; i-- > 0;)
+        free_sequences_.push_back(i);
+    history_.resize(options.sequences);
+    lengths_before_.reserve(options.sequences);
+}
+
+void Engine::find_ids(const Graph &graph) {
+    ids_ = {graph.find(kInputTokens),       graph.find(kInputPositions),
+            graph.find(kInputSequences),    graph.find(kInputCells),
+            graph.find(kInputPages),        graph.find(kInputLengths),
+            graph.find(kInputLogitRows),    graph.find(kOutputLogits),
+            graph.find(kInputWindowCells),  graph.find(kInputWindowPages),
+            graph.find(kInputRopePositions)};
+}
+
 Result<std::shared_ptr<Engine>> Engine::build(std::shared_ptr<const GgufFile> file,
                                               const EngineOptions &options, ModelPlan *plan) {
     RZ_TRY(check_options(options));
     if (options.check_tensors) RZ_TRY(check_tensors(*file));
     RZ_ASSIGN(auto model, ModelFile::open(file));
-    RZ_ASSIGN(Vocabulary vocabulary, vocabulary_from_gguf(*file));
-    if (vocabulary.tokens.size() != model->config().vocabulary)
-        return make_error(Code::malformed, "shape_mismatch",
-                          "tensor 'token_embd.weight': expected %zu rows, one per token, found %u",
-                          vocabulary.tokens.size(), model->config().vocabulary);
-    RZ_ASSIGN(auto tokenizer, Tokenizer::create(std::move(vocabulary)));
-
+    RZ_ASSIGN(auto tokenizer, open_tokenizer(*file, *model));
     const uint32_t context =
         options.context ? options.context : std::min(model->config().context, kDefaultContext);
     RZ_ASSIGN(const StepShape shape, step_shape(*model, options, context, kPageSize));
-    const uint32_t in_window = shape.window_cells / (kPageSize * options.sequences);
-
-    std::shared_ptr<Engine> engine(new Engine(
-        KvPages(options.sequences, shape.pages * options.sequences, shape.pages, kPageSize)));
-    if (in_window > 0)
-        engine->window_pages_.emplace(options.sequences, in_window * options.sequences, shape.pages,
-                                      kPageSize);
-    engine->context_ = context;
-    engine->batch_ = options.batch;
-    engine->logit_rows_ = shape.max_logits;
-    engine->sinks_ = (options.sinks + kPageSize - 1) / kPageSize * kPageSize;
-    engine->rope_limit_ = std::max(options.rope_limit, 2 * (context + kPageSize));
-    for (uint32_t i = options.sequences; i-- > 0;)
-        engine->free_sequences_.push_back(i);
-
+    std::shared_ptr<Engine> engine(new Engine(options, shape, context));
     RZ_ASSIGN(auto variants, build_variants(*model, shape));
-    engine->observer_ = options.observer;
     for (Graph &variant : variants) {
         if (!options.observer) break;
         RZ_ASSIGN(variant, options.observer->watch(std::move(variant), *model));
     }
-    const Graph &graph = variants.front();
-    engine->ids_ = {graph.find(kInputTokens),       graph.find(kInputPositions),
-                    graph.find(kInputSequences),    graph.find(kInputCells),
-                    graph.find(kInputPages),        graph.find(kInputLengths),
-                    graph.find(kInputLogitRows),    graph.find(kOutputLogits),
-                    graph.find(kInputWindowCells),  graph.find(kInputWindowPages),
-                    graph.find(kInputRopePositions)};
-    engine->history_.resize(options.sequences);
-    engine->lengths_before_.reserve(options.sequences);
-    engine->notice_ = options.notice;
-    RunnerOptions run;
-    run.devices = options.devices;
-    run.require_first = options.require_first;
-    run.progress = options.progress;
-    run.weights = [file, model = model](uint64_t key) -> Result<WeightBytes> {
-        // A file that was cut since it was mapped would end the process where it is read.
-        RZ_TRY(file->verify_unchanged());
-        const ModelWeight weight = model->weight(key);
-        return WeightBytes{weight.parts, weight.dtype};
-    };
-    run.release = [file](std::span<const std::byte> bytes) { file->drop_pages(bytes); };
+    engine->find_ids(variants.front());
+    RunnerOptions run = runner_options(options, file, model);
     RZ_TRY(file->verify_unchanged());
     const auto planner = std::make_shared<ModelPlanner>(
         plan_options(options.placement, run,
                      expected_steps(variants, {context, model->config().vocabulary,
                                                model->config().widest_window(), engine->pages_,
                                                engine->window_pages_})));
-    run.memory = options.placement.memory;
     run.place = options.placement.place;
     if (!run.place)
         run.place = [planner](std::span<const Graph> graphs, const Exclusions &exclusions) {

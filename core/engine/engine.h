@@ -157,7 +157,8 @@ class Engine {
   private:
     static constexpr uint32_t kPageSize = 64; // cells; a multiple of what attention kernels tile by
 
-    Engine(KvPages pages) : pages_(std::move(pages)) {}
+    Engine(const EngineOptions &options, const StepShape &shape, uint32_t context);
+    void find_ids(const Graph &graph);
     Status check(std::span<const BatchRow> rows, size_t logits) const;
     // Room for the rows behind what their sequences have; nothing has happened if it fails. And back,
     // after a step that failed.
@@ -209,8 +210,8 @@ class Engine {
     KvPages pages_;
     std::optional<KvPages>
         window_pages_; // of layers with a sliding window, where that saves memory
-    uint32_t context_ = 0, batch_ = 0, logit_rows_ = 0;
-    uint32_t sinks_ = 0, rope_limit_ = 0;
+    uint32_t context_, batch_, logit_rows_;
+    uint32_t sinks_, rope_limit_;
     struct Keys { // a state whose keys turn with their position
         TensorId state;
         KeyTurner turner;
