@@ -22,8 +22,7 @@ Chain follow(const Region &region, const Node &matmul, Next next) {
         if (!reader) return chain;
         const Node &node = region.nodes[*reader];
         const bool first = region.tensors[node.inputs[0]].storage == at;
-        if (node.op == RZ_OP_ADD && !chain.add && !chain.rope && node.inputs[0] == at &&
-            node.inputs[1] != at) {
+        if (node.op == RZ_OP_ADD && !chain.add && !chain.rope && node.inputs[0] == at) {
             chain.add = &node;
             chain.addend = node.inputs[1];
         } else if (node.op == RZ_OP_ROPE && !chain.rope && first) {

@@ -7,10 +7,8 @@ namespace realizar::plugin {
 Uses::Uses(const Region &region)
     : region_(region), readers_(region.tensors.size()), outputs_(region.tensors.size()) {
     for (uint32_t i = 0; i < region.nodes.size(); ++i)
-        for_inputs(region, region.nodes[i], [&](uint32_t tensor) {
-            auto &readers = readers_[region.tensors[tensor].storage];
-            if (readers.empty() || readers.back() != i) readers.push_back(i);
-        });
+        for_inputs(region, region.nodes[i],
+                   [&](uint32_t tensor) { readers_[region.tensors[tensor].storage].push_back(i); });
     for (const uint32_t tensor : region.outputs)
         outputs_[tensor] = outputs_[region.tensors[tensor].storage] = true;
 }
@@ -26,11 +24,8 @@ std::optional<uint32_t> Uses::only_reader(uint32_t tensor) const {
     const auto reader = only_node(tensor);
     if (!reader) return std::nullopt;
     const auto &inputs = region_.nodes[*reader].inputs;
-    const auto taken = std::count_if(inputs.begin(), inputs.end(), [&](uint32_t input) {
-        return input != RZ_NONE && region_.tensors[input].storage == tensor;
-    });
     const bool itself = std::find(inputs.begin(), inputs.end(), tensor) != inputs.end();
-    return taken == 1 && itself ? reader : std::nullopt;
+    return itself ? reader : std::nullopt;
 }
 
 bool Uses::may_move(uint32_t from, uint32_t to) const {

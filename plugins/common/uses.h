@@ -11,22 +11,18 @@ class Uses {
   public:
     explicit Uses(const Region &region);
 
-    // The one node that reads the bytes of `tensor`, as this tensor or as views of it, if they are no
-    // output of the region.
+    // The one node that reads the bytes of `tensor`, as this tensor or as a view of it, if it takes them
+    // just once and they are no output of the region.
     std::optional<uint32_t> only_node(uint32_t tensor) const;
-    // The one node that reads `tensor`, if it is the only reader of those bytes, takes them as this
-    // very tensor (not a view), and they are no output of the region.
+    // The same, if it takes this very tensor (not a view).
     std::optional<uint32_t> only_reader(uint32_t tensor) const;
-    // Nodes that read the bytes of the storage, rising.
-    const std::vector<uint32_t> &readers(uint32_t storage) const { return readers_[storage]; }
-    bool is_output(uint32_t tensor) const { return outputs_[tensor]; }
     // Nodes between `from` and `to` (exclusive) leave what `from` reads as it is.
     bool may_move(uint32_t from, uint32_t to) const;
     const Region &region() const { return region_; }
 
   private:
     const Region &region_;
-    std::vector<std::vector<uint32_t>> readers_; // by storage
+    std::vector<std::vector<uint32_t>> readers_; // by storage; a node once for each input
     std::vector<bool> outputs_;
 };
 

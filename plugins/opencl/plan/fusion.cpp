@@ -1,5 +1,6 @@
 #include "plugins/opencl/plan/fusion.h"
 
+#include "plugins/common/patterns.h"
 #include "plugins/common/qkv.h"
 #include "plugins/opencl/ops/op.h"
 
@@ -21,25 +22,6 @@ struct Fusion {
 
 const Node &node_of(const Planner &planner, const FusedGroup &group, size_t i) {
     return planner.region().nodes[group.nodes[i]];
-}
-
-// The operand of `node` (ADD) that is not `tensor`.
-uint32_t other_operand(const Node &node, uint32_t tensor) {
-    return node.inputs[0] == tensor ? node.inputs[1] : node.inputs[0];
-}
-
-// RMS_NORM without a weight, then MUL with a vector.
-std::vector<uint32_t> match_norm_mul(const Uses &uses, uint32_t index) {
-    const Region &region = uses.region();
-    const Node &norm = region.nodes[index];
-    if (norm.op != RZ_OP_RMS_NORM || region.has_input(norm, 1)) return {};
-    const auto reader = uses.only_reader(norm.outputs[0]);
-    if (!reader || region.nodes[*reader].op != RZ_OP_MUL) return {};
-    const Node &mul = region.nodes[*reader];
-    const bool vector = mul.inputs[0] == norm.outputs[0] &&
-                        plugin::is_vector(region.input(mul, 1), region.output(norm, 0).inner());
-    if (!vector || !uses.may_move(index, *reader)) return {};
-    return {index, *reader};
 }
 
 void plan_norm_mul_group(Planner &planner, const FusedGroup &group) {
@@ -110,25 +92,8 @@ std::vector<uint32_t> match_qkv(const Uses &uses, uint32_t index) {
 
 void plan_qkv_group(Planner &planner, const FusedGroup &group) { plan_qkv(planner, group.nodes); }
 
-// Two MATMULs of the same x with weights of one type and shape in planes, and the GLU of their results.
 std::vector<uint32_t> match_gated(const Uses &uses, uint32_t index) {
-    const Region &region = uses.region();
-    const Node &first = region.nodes[index];
-    if (first.op != RZ_OP_MATMUL) return {};
-    const auto reader = uses.only_reader(first.outputs[0]);
-    if (!reader || region.nodes[*reader].op != RZ_OP_GLU) return {};
-    const uint32_t other = other_operand(region.nodes[*reader], first.outputs[0]);
-    uint32_t second = index + 1;
-    while (second < *reader &&
-           !(region.nodes[second].op == RZ_OP_MATMUL && region.nodes[second].outputs[0] == other))
-        ++second;
-    if (second >= *reader || uses.only_reader(other) != reader) return {};
-    const Node &partner = region.nodes[second];
-    const Tensor &a = region.input(first, 0), &b = region.input(partner, 0);
-    const bool alike = first.inputs[1] == partner.inputs[1] && is_in_planes(a) && is_in_planes(b) &&
-                       a.dtype == b.dtype && plugin::same_shape(a, b);
-    if (!alike || !uses.may_move(index, *reader) || !uses.may_move(second, *reader)) return {};
-    return {index, second, *reader};
+    return plugin::match_gated(uses, index, is_in_planes);
 }
 
 void plan_gated_group(Planner &planner, const FusedGroup &group) {
@@ -138,39 +103,10 @@ void plan_gated_group(Planner &planner, const FusedGroup &group) {
     plan_gated(planner, in_order ? first : second, in_order ? second : first, glu);
 }
 
-// MATMUL, then ADD of a bias or of a residual.
-std::vector<uint32_t> match_matmul_add(const Uses &uses, uint32_t index) {
-    const Region &region = uses.region();
-    const Node &matmul = region.nodes[index];
-    if (matmul.op != RZ_OP_MATMUL) return {};
-    const uint32_t product = matmul.outputs[0];
-    const auto reader = uses.only_reader(product);
-    if (!reader || region.nodes[*reader].op != RZ_OP_ADD) return {};
-    const Node &add = region.nodes[*reader];
-    const uint32_t other = other_operand(add, product);
-    const Tensor &addend = region.tensors[other], &result = region.tensors[product];
-    uint32_t stride;
-    const bool bias = add.inputs[0] == product && plugin::is_vector(addend, result.inner());
-    const bool residual = plugin::same_shape(addend, result) && View(region, other).uniform(stride);
-    if (!(bias || residual) || !uses.may_move(index, *reader)) return {};
-    return {index, *reader};
-}
-
 void plan_matmul_add_group(Planner &planner, const FusedGroup &group) {
     const Node &matmul = node_of(planner, group, 0), &add = node_of(planner, group, 1);
-    const uint32_t addend = other_operand(add, matmul.outputs[0]);
+    const uint32_t addend = plugin::other_operand(add, matmul.outputs[0]);
     plan_products(planner, {{&matmul, addend, add.outputs[0]}});
-}
-
-// ROPE, then KV_WRITE of its result.
-std::vector<uint32_t> match_rope_write(const Uses &uses, uint32_t index) {
-    const Region &region = uses.region();
-    const Node &rope = region.nodes[index];
-    if (rope.op != RZ_OP_ROPE) return {};
-    const auto reader = uses.only_reader(rope.outputs[0]);
-    if (!reader || region.nodes[*reader].op != RZ_OP_KV_WRITE) return {};
-    if (!uses.may_move(index, *reader)) return {};
-    return {index, *reader};
 }
 
 void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
@@ -178,12 +114,12 @@ void plan_rope_write_group(Planner &planner, const FusedGroup &group) {
 }
 
 constexpr Fusion kFusions[] = {
-    {"norm * weight", false, match_norm_mul, plan_norm_mul_group},
+    {"norm * weight", false, plugin::match_norm_mul, plan_norm_mul_group},
     {"Q, K and V up to the cache", false, match_qkv, plan_qkv_group},
     {"gate and up + GLU", false, match_gated, plan_gated_group},
     {"matrices with one operand", true, match_joined, plan_joined_group},
-    {"matmul + bias or residual", false, match_matmul_add, plan_matmul_add_group},
-    {"rope + KV write", false, match_rope_write, plan_rope_write_group},
+    {"matmul + bias or residual", false, plugin::match_matmul_add, plan_matmul_add_group},
+    {"rope + KV write", false, plugin::match_rope_write, plan_rope_write_group},
 };
 
 void plan_single(Planner &planner, const FusedGroup &group) {

@@ -1,5 +1,7 @@
 #include "plugins/vulkan/ops/op.h"
 
+#include "plugins/common/uses.h"
+
 namespace realizar::vulkan {
 
 namespace {
@@ -58,7 +60,7 @@ void check_tensor(const Region &region, uint32_t index, plugin::Verdict &v) {
 }
 
 void check_limits(const Region &region, const Node &node, plugin::Verdict &verdict) {
-    for_inputs(region, node, [&](uint32_t i) { check_tensor(region, i, verdict); });
+    plugin::for_inputs(region, node, [&](uint32_t i) { check_tensor(region, i, verdict); });
     for (const uint32_t i : node.outputs)
         check_tensor(region, i, verdict);
     if (node.op == RZ_OP_ROUTE) // up to 12 bytes each in shared memory

@@ -59,11 +59,4 @@ void plan_node(Planner &planner, const Node &node);
 // shaders.
 extern const plugin::Coverage kCoverage;
 
-// Calls add(tensor index) for each input that is there.
-template <class F>
-void for_inputs(const Region &region, const Node &node, F add) {
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-        if (region.has_input(node, i)) add(node.inputs[i]);
-}
-
 } // namespace realizar::vulkan

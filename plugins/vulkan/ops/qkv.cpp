@@ -2,13 +2,17 @@
 // lie together, with bias, ROPE and KV_WRITE (shaders/matvec_qkv.comp); else step by step.
 #include "plugins/vulkan/ops/qkv.h"
 
+#include "plugins/common/qkv.h"
 #include "plugins/vulkan/ops/matmul_single.h"
 
 #include <cstring>
+#include <optional>
 
 namespace realizar::vulkan {
 
 namespace {
+
+using plugin::Chain;
 
 struct Operands {
     std::optional<View> bias[3];
@@ -118,7 +122,9 @@ Operands operands_of(Planner &planner, const Chain (&chains)[3],
 
 } // namespace
 
-void plan_qkv(Planner &planner, const Chain (&chains)[3]) {
+void plan_qkv(Planner &planner, const std::vector<uint32_t> &nodes) {
+    const plugin::QkvChains group = plugin::qkv_chains(planner.region(), nodes);
+    const auto &chains = group.chain;
     const uint32_t x = chains[0].matmul->inputs[1];
     const View view = planner.view(x);
     // Angles are shared with other steps, so they are made in either case.

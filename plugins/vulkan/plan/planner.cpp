@@ -1,5 +1,6 @@
 #include "plugins/vulkan/plan/planner.h"
 
+#include "plugins/common/uses.h"
 #include "plugins/vulkan/ops/op.h"
 
 #include <algorithm>
@@ -164,7 +165,7 @@ bool Planner::only_matrices_take(uint32_t tensor) const {
     if (std::find(outputs.begin(), outputs.end(), tensor) != outputs.end()) return false;
     const auto takes = [&](const Node &node) {
         bool takes_it = false;
-        for_inputs(region_, node, [&](uint32_t input) {
+        plugin::for_inputs(region_, node, [&](uint32_t input) {
             takes_it = takes_it || region_.tensors[input].storage == tensor;
         });
         return takes_it;
