@@ -60,4 +60,7 @@ function(realizar_test name)
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
     TEST_PREFIX "${name}/"
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_LABEL MATCHES "unit|conformance")
+    set_property(GLOBAL APPEND PROPERTY REALIZAR_UNIT_TESTS test_${name})
+  endif()
 endfunction()
