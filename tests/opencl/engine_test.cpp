@@ -11,8 +11,9 @@
 namespace realizar {
 namespace {
 
-Result<Generation> tell(const std::string &backend, uint32_t tokens) {
+Result<Generation> tell(const std::string &backend, uint32_t tokens, DType cache = DType::F16) {
     EngineOptions options;
+    options.key_type = options.value_type = cache;
     options.context = 128;
     const auto model =
         std::filesystem::path(REALIZAR_SOURCE_DIR) / "models" / "fable-21m-q8_0.gguf";
@@ -35,6 +36,17 @@ TEST(OpenClEngine, TellsTheStoryOfTheCpu) {
     EXPECT_EQ(here.tokens.size(), kTokens);
     EXPECT_EQ(here.text, there.text);
     EXPECT_EQ(here.tokens, there.tokens);
+}
+
+TEST(OpenClEngine, TellsItFromCachesOfBlocks) {
+    RZ_REQUIRE_BACKEND("opencl");
+    RZ_REQUIRE_BACKEND("cpu");
+    constexpr uint32_t kTokens = 12;
+    for (const DType cache : {DType::Q8_0, DType::Q4_0}) {
+        RZ_ASSERT_OK(const Generation here, tell("opencl", kTokens, cache));
+        RZ_ASSERT_OK(const Generation there, tell("cpu", kTokens, cache));
+        EXPECT_EQ(here.tokens, there.tokens) << static_cast<int>(cache);
+    }
 }
 
 using Json = nlohmann::json;

@@ -289,10 +289,16 @@ inline std::vector<RefValue> random_leaves(const Graph &graph, std::span<const i
         for (double &value : values[i].data)
             value = static_cast<float>(normal(engine));
         std::vector<std::byte> bytes(row_bytes(static_cast<DType>(t.dtype), count));
-        EXPECT_TRUE(ref_to_bytes(values[i], t.dtype, bytes).ok());
-        auto rounded = ref_from_bytes(t.dtype, values[i].dims, bytes);
-        EXPECT_TRUE(rounded.ok());
-        if (rounded.ok()) values[i] = std::move(rounded).value();
+        // Again until nothing changes: some types do not round what they gave to itself.
+        for (int round = 0; round < 8; ++round) {
+            EXPECT_TRUE(ref_to_bytes(values[i], t.dtype, bytes).ok());
+            auto rounded = ref_from_bytes(t.dtype, values[i].dims, bytes);
+            EXPECT_TRUE(rounded.ok());
+            if (!rounded.ok()) break;
+            const bool same = rounded->data == values[i].data;
+            values[i] = std::move(rounded).value();
+            if (same) break;
+        }
     }
     return values;
 }

@@ -16,9 +16,16 @@ enum { kBatch = 16, kChunk = 64, kColumnsOfThread = 4, kColumns = 256 };
 uint unit_of(uint type) { return type == kF32 ? 4u : 2u; }
 
 float load_cache(uint type, global const uchar *row, uint i) {
-    if (type != kQ8_0) return load_plain(type, row, i);
-    global const ushort *block = (global const ushort *)(row + i / 32 * 34);
-    return half_to_float(block[0]) * ((global const char *)(block + 1))[i % 32];
+    if (type == kQ8_0) {
+        global const ushort *block = (global const ushort *)(row + i / 32 * 34);
+        return half_to_float(block[0]) * ((global const char *)(block + 1))[i % 32];
+    }
+    if (type == kQ4_0) { // rotated, as is what it is multiplied with
+        global const ushort *block = (global const ushort *)(row + i / 32 * 18);
+        const uint byte = ((global const uchar *)(block + 1))[i % 16];
+        return half_to_float(block[0]) * (float)((int)(byte >> (i % 32 / 16 * 4) & 15u) - 8);
+    }
+    return load_plain(type, row, i);
 }
 
 // Position `key` of sequence `sequence` -> its cell.

@@ -10,7 +10,7 @@ typedef global const uchar *restrict Weights; // never written while a kernel ru
 #define CONST_AT(T, buffer, offset) ((global const T *)((buffer) + (offset)))
 
 // Element types by their ids in backend.h.
-enum { kF32 = 0, kF16 = 1, kQ8_0 = 8, kBF16 = 30 };
+enum { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kBF16 = 30 };
 
 bool is_nan(float x) { return (as_uint(x) & 0x7fffffffu) > 0x7f800000u; }
 

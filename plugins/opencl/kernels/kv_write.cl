@@ -3,10 +3,6 @@
 #include "common.h"
 #include "rotate.h"
 
-float element(const KvWriteParams *p, global const float *x, global const float *angles, uint i) {
-    return p->pairs ? rotated(x, angles, p->pairs, p->halves != 0, i) : x[i];
-}
-
 // F16 scale, then 32 signed bytes, nearest to the stored scale.
 void write_q8_0(const KvWriteParams *p, global const float *x, global const float *angles,
                 uint first, global ushort *y) {

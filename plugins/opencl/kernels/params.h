@@ -202,6 +202,13 @@ typedef struct {
     uint from, to; // types
 } CopyParams;
 
+// Rows of x -> y, contiguous, each run of elements rotated (hadamard.h).
+typedef struct {
+    Rows x;
+    ulong y_at;
+    uint n1, n2, inner, runs; // runs: of all rows
+} HadamardParams;
+
 // a and b -> rows of y, side by side.
 typedef struct {
     Rows a, b;

@@ -8,3 +8,8 @@ float rotated(global const float *x, global const float *angles, uint pairs, boo
     const float c = angles[pair], s = angles[pair + pairs];
     return second ? x[other] * s + x[i] * c : x[i] * c - x[other] * s;
 }
+
+// The same for what is written to a cache, rotated or not.
+float element(const KvWriteParams *p, global const float *x, global const float *angles, uint i) {
+    return p->pairs ? rotated(x, angles, p->pairs, p->halves != 0, i) : x[i];
+}

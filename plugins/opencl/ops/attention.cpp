@@ -138,7 +138,14 @@ void plan_attention(Planner &planner, const Node &node) {
     for (size_t i = 0; i < std::size(inputs); ++i)
         *inputs[i] = planner.view(node.inputs[i]);
     o.sinks = planner.optional_view(node, 7);
-    o.y = planner.view(node.outputs[0]);
+    const View y = planner.view(node.outputs[0]);
+    if (o.k.dtype() == RZ_DTYPE_Q4_0) { // its rows are rotated, so queries are too
+        const View rotated = planner.scratch_like(node.inputs[0]);
+        plan_hadamard(planner, o.q, rotated);
+        o.q = rotated;
+    }
+    const bool rotated_values = o.v.dtype() == RZ_DTYPE_Q4_0;
+    o.y = rotated_values ? planner.scratch_like(node.outputs[0]) : y;
     o.attr = attributes_of<rz_attr_attention>(node);
     const uint32_t heads = o.q.n2();
     if (o.attr.alibi_max_bias > 0) {
@@ -154,6 +161,7 @@ void plan_attention(Planner &planner, const Node &node) {
     if (o.sinks) touches.push_back(*o.sinks);
     if (o.slopes) touches.push_back(*o.slopes);
     planner.add({touches, [o](Recorder &r) { launch(r, o); }});
+    if (rotated_values) plan_hadamard(planner, o.y, y);
 }
 
 } // namespace realizar::opencl

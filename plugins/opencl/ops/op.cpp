@@ -49,15 +49,12 @@ void check_limits(const Region &region, const Node &node, plugin::Verdict &verdi
         check_tensor(region, i, verdict);
     if (node.op != RZ_OP_ATTENTION) return;
     verdict.support(region.input(node, 0).dims[1] <= kMaxHeads, "at most 65535 heads");
-    verdict.support(region.input(node, 2).dtype != RZ_DTYPE_Q4_0, "values in F32, F16 or Q8_0");
 }
 
 uint64_t types_of(const plugin::Contract &op) {
     for (const auto &row : kPlans) {
         if (row.op != op.op) continue;
         if (op.dtypes == plugin::kEveryType) return plugin::kFloats | plane_types();
-        // Rotated caches are for others.
-        if (op.dtypes == plugin::kCaches) return op.dtypes & ~RZ_DTYPE_BIT(RZ_DTYPE_Q4_0);
         return op.dtypes;
     }
     return 0;

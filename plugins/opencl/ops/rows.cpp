@@ -1,4 +1,4 @@
-// GET_ROWS, KV_WRITE, COPY: rows from one place and type to another.
+// GET_ROWS, KV_WRITE, COPY, the rotation of Q4_0 caches: rows from one place and type to another.
 #include "plugins/opencl/ops/op.h"
 
 namespace realizar::opencl {
@@ -27,11 +27,17 @@ void plan_write(Planner &planner, const View &cache, const View &x, const View &
                                               rotation && rotation->halves ? 1u : 0u,
                                               cache.dtype(),
                                               0};
+                     const uint64_t total = uint64_t{tokens} * x.n2() * inner;
+                     const std::initializer_list<cl_mem> buffers = {
+                         r.buffer(x), r.buffer(cells), r.buffer(rotation ? rotation->angles : x),
+                         r.buffer(cache)};
+                     if (cache.dtype() == RZ_DTYPE_Q4_0) {
+                         const uint32_t run = rotated_run(inner);
+                         return r.launch("kv_write_rotated", "-DRUN=" + std::to_string(run), p,
+                                         buffers, {groups_for(total / run, 64)});
+                     }
                      const uint32_t piece = cache.dtype() == RZ_DTYPE_Q8_0 ? 32 : 1;
-                     r.launch("kv_write", "", p,
-                              {r.buffer(x), r.buffer(cells),
-                               r.buffer(rotation ? rotation->angles : x), r.buffer(cache)},
-                              {groups_for(uint64_t{tokens} * x.n2() * inner / piece, 256)});
+                     r.launch("kv_write", "", p, buffers, {groups_for(total / piece, 256)});
                  }});
 }
 
@@ -59,6 +65,16 @@ void plan_rope_write(Planner &planner, const Node &rope, const Node &write) {
     const Rotation rotation = plan_rotation(planner, rope);
     plan_write(planner, planner.view(write.inputs[0]), planner.view(rope.inputs[0]),
                planner.view(write.inputs[2]), rotation);
+}
+
+void plan_hadamard(Planner &planner, const View &x, const View &y) {
+    planner.add({{x, y}, [=](Recorder &r) {
+                     const uint32_t inner = x.max_inner(), run = rotated_run(inner);
+                     const uint32_t runs = x.rows(r.symbols) * (inner / run);
+                     const HadamardParams p = {r.rows(x), r.at(y), x.n1(), x.n2(), inner, runs};
+                     r.launch("hadamard", "-DRUN=" + std::to_string(run), p,
+                              {r.buffer(x), r.buffer(y)}, {groups_for(runs, 64)});
+                 }});
 }
 
 void plan_copy(Planner &planner, const Node &node) {

@@ -52,6 +52,20 @@ uint32_t Planner::add_storage(uint64_t bytes) {
 
 View Planner::scratch(uint64_t bytes) { return view(add_storage(bytes)); }
 
+View Planner::scratch_like(uint32_t tensor) {
+    Tensor t = region_.tensors[tensor];
+    t.dtype = RZ_DTYPE_F32;
+    t.role = RZ_ROLE_TEMP;
+    t.storage = static_cast<uint32_t>(region_.tensors.size());
+    t.offset = 0;
+    t.name = "scratch";
+    int64_t stride = sizeof(float);
+    for (uint32_t d = t.rank; d-- > 0; stride *= t.dims[d])
+        t.strides[d] = stride;
+    region_.tensors.push_back(t);
+    return view(t.storage);
+}
+
 View Planner::constant(const void *data, uint64_t size) {
     const uint32_t storage = add_storage(size);
     const uint64_t offset = align_up(constants_.size(), 16);

@@ -70,6 +70,8 @@ class Planner {
     std::optional<View> optional_view(const Node &node, size_t input) const;
     // Scratch memory of a program's instances, as a tensor of bytes.
     View scratch(uint64_t bytes);
+    // The same for floats in the shape of a tensor, contiguous.
+    View scratch_like(uint32_t tensor);
     // Bytes that never change.
     View constant(const void *data, uint64_t size);
     // The operand of MATMUL or GET_ROWS.
