@@ -37,7 +37,7 @@ rz_device_info describe_device(const rz_driver &driver, uint32_t index) {
     const Physical &device = driver.devices[index];
     rz_device_info info = {};
     info.kind = device.kind;
-    info.caps = RZ_CAP_ASYNC;
+    info.caps = RZ_CAP_ASYNC | RZ_CAP_STEPS;
     info.memory_total = device.memory;
     info.max_allocation = device.max_allocation;
     info.alignment = kPlaceAlignment;

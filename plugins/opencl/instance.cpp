@@ -18,6 +18,7 @@ rz_instance::rz_instance(rz_program &owner) : program(owner) {
     Gpu &gpu = program.device.gpu;
     const auto &layout = program.layout;
     places_ = program.fixed;
+    external_.resize(places_.size());
     if (layout.input_bytes) {
         inputs_ = gpu.allocate(layout.input_bytes);
         gpu.zero(inputs_);
@@ -34,8 +35,10 @@ rz_instance::rz_instance(rz_program &owner) : program(owner) {
 }
 
 void rz_instance::bind(std::span<const rz_binding> bindings) {
-    for (const rz_binding &b : bindings)
+    for (const rz_binding &b : bindings) {
         places_[b.tensor] = {b.buffer->memory.buffer(), b.offset};
+        external_[b.tensor] = true;
+    }
     recordings_.clear();
 }
 
@@ -61,20 +64,44 @@ bool rz_instance::owns_input(uint32_t storage) const {
     return inputs_ && places_[storage].buffer == inputs_.buffer();
 }
 
-void rz_instance::update(uint32_t storage, uint64_t offset, const void *data, uint64_t size) {
-    const uint64_t at = places_[storage].offset + offset;
+void rz_instance::prepare(uint32_t steps) {
+    if (steps <= steps_ || !inputs_) return;
+    Gpu &gpu = program.device.gpu;
+    const uint64_t bytes = steps * inputs_.size();
+    Memory mirror = gpu.allocate_host(bytes), coming = gpu.allocate(bytes);
+    std::memset(mirror.host(), 0, bytes);
+    mirror_ = std::move(mirror);
+    coming_ = std::move(coming);
+    steps_ = steps;
+}
+
+void rz_instance::update(uint32_t storage, uint32_t step, uint64_t offset, const void *data,
+                         uint64_t size) {
+    const uint64_t at = step * inputs_.size() + places_[storage].offset + offset;
     std::memcpy(mirror_.host() + at, data, size);
     changed_begin_ = std::min(changed_begin_, at);
     changed_end_ = std::max(changed_end_, at + size);
 }
 
-void rz_instance::queue_updates() {
+void rz_instance::queue_updates(uint32_t steps) {
     if (changed_begin_ < changed_end_)
-        program.device.gpu.queue_write(inputs_.buffer(), changed_begin_,
-                                       mirror_.host() + changed_begin_,
+        program.device.gpu.queue_write(steps > 1 ? coming_.buffer() : inputs_.buffer(),
+                                       changed_begin_, mirror_.host() + changed_begin_,
                                        changed_end_ - changed_begin_);
     changed_begin_ = UINT64_MAX;
     changed_end_ = 0;
+}
+
+void rz_instance::queue_inputs(uint32_t step) {
+    if (inputs_)
+        program.device.gpu.queue_copy(inputs_.buffer(), 0, coming_.buffer(), step * inputs_.size(),
+                                      inputs_.size());
+}
+
+void rz_instance::queue_chain(uint32_t from, uint32_t to, uint32_t step, uint64_t size) {
+    program.device.gpu.queue_copy(coming_.buffer(),
+                                  (step + 1) * inputs_.size() + places_[to].offset,
+                                  places_[from].buffer, places_[from].offset, size);
 }
 
 std::byte *rz_instance::readback(uint64_t bytes) {

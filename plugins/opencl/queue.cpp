@@ -111,42 +111,49 @@ void rz_queue::start(Submission &work) {
     Counters &counters = gpu.counters();
     rz_instance &instance = *work.instance;
     gpu.count_submission();
+    instance.prepare(work.steps);
     for (const Submission::Piece &p : work.updates) {
         const std::byte *bytes = work.bytes.data() + p.staged;
         if (instance.owns_input(p.tensor))
-            instance.update(p.tensor, p.offset, bytes, p.size);
+            instance.update(p.tensor, p.step, p.offset, bytes, p.size);
         else
             gpu.queue_write(instance.place(p.tensor).buffer,
                             instance.place(p.tensor).offset + p.offset, bytes, p.size);
         counters.bytes_written += p.size;
     }
-    instance.queue_updates();
+    instance.queue_updates(work.steps);
     const Recording &recording = instance.recording(work.symbols);
-    for (const Launch &launch : recording.launches)
-        gpu.queue_launch(launch);
-    uint64_t bytes = 0;
-    for (const Submission::Piece &p : work.reads)
-        bytes += align_up(p.size, kCopyAlignment);
-    work.results = bytes ? instance.readback(bytes) : nullptr;
-    bytes = 0;
-    for (const Submission::Piece &p : work.reads) {
-        gpu.queue_read(instance.place(p.tensor).buffer, instance.place(p.tensor).offset + p.offset,
-                       work.results + bytes, p.size);
-        bytes += align_up(p.size, kCopyAlignment);
+    work.results = work.result_bytes ? instance.readback(work.result_bytes) : nullptr;
+    for (uint32_t step = 0; step < work.steps; ++step) {
+        if (work.steps > 1) instance.queue_inputs(step);
+        for (const Launch &launch : recording.launches)
+            gpu.queue_launch(launch);
+        queue_results(work, step);
     }
     work.end = std::make_shared<Event>(gpu.queue_end());
     ++running_;
     instance.busy = true;
     ++counters.submissions;
-    counters.dispatches += recording.launches.size();
+    counters.dispatches += work.steps * recording.launches.size();
+}
+
+// What becomes of the outputs of a step.
+void rz_queue::queue_results(const Submission &work, uint32_t step) {
+    for (const Submission::Piece &p : work.reads) {
+        if (p.step != step) continue;
+        const Place &place = work.instance->place(p.tensor);
+        device_.gpu.queue_read(place.buffer, place.offset + p.offset, work.results + p.staged,
+                               p.size);
+    }
+    if (step + 1 == work.steps) return;
+    for (const Submission::Chain &chain : work.chains)
+        work.instance->queue_chain(chain.from, chain.to, step, chain.size);
 }
 
 void rz_queue::finish(Submission &work) {
     if (device_.gpu.profiles()) device_.gpu.profile().collect(device_.gpu.api());
-    uint64_t at = 0;
     for (const Submission::Piece &p : work.reads) {
-        std::memcpy(p.to, work.results + at, p.size);
-        at += align_up(p.size, kCopyAlignment);
+        std::memcpy(p.to, work.results + p.staged, p.size);
         device_.gpu.counters().bytes_read += p.size;
     }
 }

@@ -126,9 +126,7 @@ void Gpu::copy(const Memory &to, uint64_t to_offset, const Memory &from, uint64_
         copy(to, to_offset, between, 0, size);
         return;
     }
-    check(api_.clEnqueueCopyBuffer(queue_.get(), from.buffer(), to.buffer(), from_offset, to_offset,
-                                   size, 0, nullptr, nullptr),
-          "clEnqueueCopyBuffer");
+    queue_copy(to.buffer(), to_offset, from.buffer(), from_offset, size);
     finish();
 }
 
@@ -150,6 +148,13 @@ void Gpu::queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size) {
     check(api_.clEnqueueReadBuffer(queue_.get(), from, CL_FALSE, offset, size, data, 0, nullptr,
                                    nullptr),
           "clEnqueueReadBuffer");
+}
+
+void Gpu::queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_offset,
+                     uint64_t size) {
+    check(api_.clEnqueueCopyBuffer(queue_.get(), from, to, from_offset, to_offset, size, 0, nullptr,
+                                   nullptr),
+          "clEnqueueCopyBuffer");
 }
 
 void Gpu::queue_launch(const Launch &launch) {

@@ -79,6 +79,8 @@ class Gpu {
     // [any-thread] Queue work and return. Sources must stay as they are until it is done.
     void queue_write(cl_mem to, uint64_t offset, const void *data, uint64_t size);
     void queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size);
+    void queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_offset,
+                    uint64_t size);
     void queue_launch(const Launch &launch);
     // Fires when everything queued so far is done; starts it.
     Event queue_end();

@@ -190,10 +190,26 @@ typedef struct {
     uint rows, heads, dv, splits;   // rows: tokens * heads
 } CombineParams;
 
+// The k best of rows, in two steps: which ones, [rows, k] in any order, and their places.
 typedef struct {
-    ulong x_at, values_at, indices_at; // values kNone: ARGMAX
+    ulong x_at, values_at, indices_at, picked_at;
     uint stride, inner, rows, k;
 } SelectParams;
+
+// The best of each piece of a row: of numbers x, or of what the pieces of the level before gave.
+typedef struct {
+    ulong x_at;
+    ulong from_at; // kNone, or [rows, inner] of (order, index); order 0, index ~0: none
+    ulong to_at;   // [rows, pieces, kept] of these; kNone: the last level
+    ulong values_at, indices_at; // [rows, kept] of the last level; values kNone: ARGMAX
+    uint stride, inner, rows, kept, pieces;
+    uint least; // order that smaller ones count as: ARGMAX takes NaN for -Inf
+} SelectPieceParams;
+
+typedef struct {
+    ulong logits_at, tokens_at, draws_at, y_at;
+    uint logits_stride, tokens_stride, draws_stride, count, rows, unused;
+} SampleParams;
 
 typedef struct {
     Rows x;

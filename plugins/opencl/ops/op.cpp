@@ -19,6 +19,7 @@ constexpr struct {
     {RZ_OP_KV_WRITE, plan_kv_write}, {RZ_OP_ATTENTION, plan_attention},
     {RZ_OP_ARGMAX, plan_select},     {RZ_OP_TOP_K, plan_select},
     {RZ_OP_COPY, plan_copy},         {RZ_OP_CONCAT, plan_concat},
+    {RZ_OP_SAMPLE, plan_sample},
 };
 
 // Elements of one operand, and strides in units of its alignment, must stay below this.

@@ -19,6 +19,7 @@ void plan_rope(Planner &planner, const Node &node);
 void plan_kv_write(Planner &planner, const Node &node);
 void plan_attention(Planner &planner, const Node &node);
 void plan_select(Planner &planner, const Node &node); // ARGMAX, TOP_K
+void plan_sample(Planner &planner, const Node &node);
 void plan_copy(Planner &planner, const Node &node);
 void plan_concat(Planner &planner, const Node &node);
 
