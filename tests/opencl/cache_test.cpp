@@ -84,6 +84,8 @@ TEST(OpenClCache, BlocksAreWrittenAndRead) {
         {DType::Q4_0, DType::Q4_0, 128, 128, 1, true, true},
         {DType::Q4_0, DType::Q8_0, 96, 64, 3, false, false},
         {DType::F16, DType::Q4_0, 32, 96, 33, true, false},
+        {DType::F16, DType::Q4_0, 96, 96, 2, true, false},
+        {DType::Q4_0, DType::F16, 32, 32, 8, false, true},
     };
     for (const Case &c : kCases) {
         SCOPED_TRACE(static_cast<int>(&c - kCases));

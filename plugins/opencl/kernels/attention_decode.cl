@@ -1,13 +1,19 @@
-// ATTENTION of a few tokens over cached keys and values in F16: a workgroup takes a token, QUERIES query
+// ATTENTION of a few tokens over cached keys and values: a workgroup takes a token, QUERIES query
 // heads of one key head, and every p.splits-th block of the keys. LANES threads, a team, read a key's row
-// 16 bytes each and keep the softmax and their eight columns of the result to themselves, so that
+// eight elements each and keep the softmax and their eight columns of the result to themselves, so that
 // nothing waits for another team until the end. Parts are joined by the last workgroup of a token and
 // its heads where the device has the fences for it (-DJOIN), else by attention_combine.cl. Waiting for
 // memory is what takes the time, so loads that do not need each other go together.
+// Rows in Q4_0 are rotated: so are the queries when they are loaded, and the results before they leave.
+// -DTYPE_K=n -DTYPE_V=n: F16, Q8_0 or Q4_0; -DRUN=n: of rotations, where there is Q4_0;
 // -DDEPTH=n: of keys and values, a multiple of 8 up to 256; -DLANES=n: a power of two, DEPTH / 8 or more;
 // -DKEYS=n: keys under way for each team; -DSOFTCAP: scores have a soft cap.
 #include "common.h"
+#include "eight.h"
 #include "lanes.h"
+#ifdef RUN
+#include "hadamard.h"
+#endif
 
 enum {
     kThreads = 256,
@@ -42,6 +48,30 @@ typedef struct {
     float q[QUERIES][8], sums[QUERIES][8], top[QUERIES], total[QUERIES];
 } Share;
 
+// Eight elements of a query, rotated where keys are.
+void load_query(global const float *row, uint at, private float *q) {
+#ifdef RUN
+    if (TYPE_K == kQ4_0) {
+        // Of the transform of a run, the steps between eighths as signs, then those within one.
+        const uint first = at / (RUN / 8) * (RUN / 8);
+        for (uint j = 0; j < 8; ++j)
+            q[j] = 0.0f;
+        for (uint n = 0; n < RUN / 8; ++n) {
+            const float sign = popcount(n & (at - first)) % 2 ? -kRunFactor : kRunFactor;
+            for (uint j = 0; j < 8; ++j)
+                q[j] = fma(sign, row[(first + n) * 8 + j], q[j]);
+        }
+        transform(q, 8);
+        return;
+    }
+#endif
+    const float4 low = vload4(at * 2, row), high = vload4(at * 2 + 1, row);
+    const float values[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+    for (uint j = 0; j < 8; ++j)
+        q[j] = values[j];
+}
+
 void load_queries(const AttentionParams *p, Bytes q_bytes, uint token, uint first, uint last,
                   uint lane, Share *s) {
     const uint at = min(lane, (uint)(DEPTH / 8 - 1));
@@ -50,11 +80,11 @@ void load_queries(const AttentionParams *p, Bytes q_bytes, uint token, uint firs
     for (uint h = 0; h < QUERIES; ++h) {
         global const float *row = AT(float, q_bytes, p->q_at) + (ulong)token * p->q_token +
                                   (ulong)min(first + h, last) * p->q_head;
-        const float4 low = vload4(at * 2, row) * scale, high = vload4(at * 2 + 1, row) * scale;
-        const float q[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        float q[8];
+        load_query(row, at, q);
 #pragma unroll
         for (uint j = 0; j < 8; ++j) {
-            s->q[h][j] = q[j];
+            s->q[h][j] = q[j] * scale;
             s->sums[h][j] = 0.0f;
         }
         s->top[h] = -INFINITY;
@@ -102,17 +132,18 @@ void sum_teams(local DecodeLocal *l, float *x) {
 void add_keys(const AttentionParams *p, Bytes slopes_bytes, local DecodeLocal *l, Share *s,
               uint h, uint head, int key, int position, int2 seen, const uint *cells,
               const uint4 *keys, const uint4 *values) {
+    const uint lane = get_local_id(0) % LANES, eighth = min(lane, (uint)(DEPTH / 8 - 1));
     float scores[KEYS];
 #pragma unroll
     for (uint b = 0; b < KEYS; ++b) {
-        const uint words[4] = {keys[b].x, keys[b].y, keys[b].z, keys[b].w};
         scores[b] = 0.0f;
 #pragma unroll
         for (uint j = 0; j < 4; ++j) {
-            const float2 two = half_pair_to_float(words[j]);
+            const float2 two = pair_of_eight(TYPE_K, keys[b], eighth, j);
             scores[b] =
                 fma(s->q[h][2 * j], two.x, fma(s->q[h][2 * j + 1], two.y, scores[b]));
         }
+        scores[b] *= scale_of_eight(TYPE_K, keys[b]);
     }
     sum_teams(l, scores);
     float peak = s->top[h];
@@ -141,12 +172,12 @@ void add_keys(const AttentionParams *p, Bytes slopes_bytes, local DecodeLocal *l
         s->total[h] += weight;
         // A cell that no key of the sequence has may hold anything, so weight 0 is not enough.
         if (scores[b] == -INFINITY) continue;
-        const uint words[4] = {values[b].x, values[b].y, values[b].z, values[b].w};
+        const float factor = weight * scale_of_eight(TYPE_V, values[b]);
 #pragma unroll
         for (uint j = 0; j < 4; ++j) {
-            const float2 two = half_pair_to_float(words[j]);
-            s->sums[h][2 * j] = fma(weight, two.x, s->sums[h][2 * j]);
-            s->sums[h][2 * j + 1] = fma(weight, two.y, s->sums[h][2 * j + 1]);
+            const float2 two = pair_of_eight(TYPE_V, values[b], eighth, j);
+            s->sums[h][2 * j] = fma(factor, two.x, s->sums[h][2 * j]);
+            s->sums[h][2 * j + 1] = fma(factor, two.y, s->sums[h][2 * j + 1]);
         }
     }
 }
@@ -189,6 +220,24 @@ void merge_warp(Share *s) {
 }
 #endif
 
+#ifdef RUN
+// The way back from rotated values to columns; teams are added up later.
+void rotate_results(local DecodeLocal *l) {
+    for (uint half_run = 1; half_run < RUN; half_run *= 2) {
+        for (uint i = get_local_id(0); i < kSharers * QUERIES * DEPTH / 2; i += kThreads) {
+            const uint at = (i & ~(half_run - 1)) * 2 + (i & (half_run - 1));
+            const float a = l->results[at], b = l->results[at + half_run];
+            l->results[at] = a + b;
+            l->results[at + half_run] = a - b;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+#define kResultFactor (TYPE_V == kQ4_0 ? kRunFactor : 1.0f)
+#else
+#define kResultFactor 1.0f
+#endif
+
 // The teams' results as one: to y, or as a part (top, sum, columns) for the join.
 void merge(const AttentionParams *p, Bytes sinks_bytes, Bytes y_bytes, Bytes parts_bytes,
            local DecodeLocal *l, Share *s, uint token, uint split, uint first, uint last) {
@@ -207,9 +256,12 @@ void merge(const AttentionParams *p, Bytes sinks_bytes, Bytes y_bytes, Bytes par
             if (lane * 8 < DEPTH)
 #pragma unroll
                 for (uint j = 0; j < 8; ++j)
-                    l->results[at * DEPTH + lane * 8 + j] = s->sums[h][j];
+                    l->results[at * DEPTH + lane * 8 + j] = s->sums[h][j] * kResultFactor;
         }
     barrier(CLK_LOCAL_MEM_FENCE);
+#ifdef RUN
+    if (TYPE_V == kQ4_0) rotate_results(l);
+#endif
     for (uint i = self; i < QUERIES * DEPTH; i += kThreads) {
         const uint h = i / DEPTH, column = i % DEPTH, row = token * p->heads + first + h;
         if (first + h > last) break;
@@ -314,16 +366,16 @@ attention_decode(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_
     uint cells[KEYS];
     find_cells(&p, pages_bytes, row, (uint)(begin + team), cells);
     const uint at = min(lane, (uint)(DEPTH / 8 - 1));
-    global const uchar *k = k_bytes + p.k_at + (ulong)key_head * p.k_head * 2 + at * 16;
-    global const uchar *v = v_bytes + p.v_at + (ulong)key_head * p.v_head * 2 + at * 16;
+    global const uchar *k = k_bytes + p.k_at + (ulong)key_head * p.k_head * 2;
+    global const uchar *v = v_bytes + p.v_at + (ulong)key_head * p.v_head * 2;
 #pragma unroll 1
     for (int block = begin; block < high; block += stride) {
         uint4 keys[KEYS], values[KEYS];
 #pragma unroll
         for (uint b = 0; b < KEYS; ++b) {
             const ulong cell = cells[b] == kNoCell ? 0 : cells[b];
-            keys[b] = *(global const uint4 *)(k + cell * p.k_cell * 2);
-            values[b] = *(global const uint4 *)(v + cell * p.v_cell * 2);
+            keys[b] = load_eight(TYPE_K, k + cell * p.k_cell * 2, at);
+            values[b] = load_eight(TYPE_V, v + cell * p.v_cell * 2, at);
         }
 #pragma unroll
         for (uint h = 0; h < QUERIES; ++h)

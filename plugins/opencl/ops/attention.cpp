@@ -24,9 +24,8 @@ uint32_t choose_splits(const Recorder &r, const Operands &o) {
         std::clamp<uint64_t>(std::min(wanted, useful), 2, uint64_t{kSplits}));
 }
 
-void launch(Recorder &r, const Operands &o) {
-    if (runs_attention_decode(r, o)) return launch_attention_decode(r, o);
-    if (runs_attention_mma(r, o)) return launch_attention_mma(r, o);
+// Any types, sizes and numbers of tokens.
+void launch_general(Recorder &r, const Operands &o) {
     constexpr uint32_t kColumns = 256; // of a workgroup
     const uint32_t tokens = o.tokens(r.symbols), heads = o.q.n2(), dv = o.v.max_inner();
     const uint32_t splits = choose_splits(r, o);
@@ -43,6 +42,16 @@ void launch(Recorder &r, const Operands &o) {
               r.buffer(splits > 1 ? o.parts : o.y)},
              {groups_for(tokens, 1), heads, uint64_t{splits} * ((dv + kColumns - 1) / kColumns)});
     if (splits > 1) launch_combine(r, o, splits);
+}
+
+void launch(Recorder &r, const Operands &o) {
+    if (runs_attention_decode(r, o)) return launch_attention_decode(r, o);
+    if (runs_attention_mma(r, o)) return launch_attention_mma(r, o);
+    Operands rotated = o;
+    if (o.rotated_q) launch_hadamard(r, o.q, rotated.q = *o.rotated_q);
+    if (o.rotated_y) rotated.y = *o.rotated_y;
+    launch_general(r, rotated);
+    if (o.rotated_y) launch_hadamard(r, *o.rotated_y, o.y);
 }
 
 // Zeros, which every attention leaves as zeros.
@@ -114,12 +123,9 @@ uint64_t AttentionOperands::keys(Symbols symbols) const {
     return std::min(most, static_cast<uint64_t>(symbols[attr.kv_symbol]));
 }
 
-bool AttentionOperands::is_wide(const Recorder &r) const {
-    const auto fits = [&](const View &view) {
-        return view.dtype() == RZ_DTYPE_F16 && view.max_inner() % 8 == 0 && r.at(view) % 16 == 0 &&
-               view.stride(1) % 8 == 0 && view.stride(2) % 8 == 0;
-    };
-    return fits(k) && fits(v);
+bool AttentionOperands::is_wide(const Recorder &r, const View &cache) {
+    return cache.dtype() == RZ_DTYPE_F16 && cache.max_inner() % 8 == 0 && r.at(cache) % 16 == 0 &&
+           cache.stride(1) % 8 == 0 && cache.stride(2) % 8 == 0;
 }
 
 void launch_combine(Recorder &r, const AttentionOperands &o, uint32_t splits) {
@@ -138,14 +144,9 @@ void plan_attention(Planner &planner, const Node &node) {
     for (size_t i = 0; i < std::size(inputs); ++i)
         *inputs[i] = planner.view(node.inputs[i]);
     o.sinks = planner.optional_view(node, 7);
-    const View y = planner.view(node.outputs[0]);
-    if (o.k.dtype() == RZ_DTYPE_Q4_0) { // its rows are rotated, so queries are too
-        const View rotated = planner.scratch_like(node.inputs[0]);
-        plan_hadamard(planner, o.q, rotated);
-        o.q = rotated;
-    }
-    const bool rotated_values = o.v.dtype() == RZ_DTYPE_Q4_0;
-    o.y = rotated_values ? planner.scratch_like(node.outputs[0]) : y;
+    o.y = planner.view(node.outputs[0]);
+    if (o.k.dtype() == RZ_DTYPE_Q4_0) o.rotated_q = planner.scratch_like(node.inputs[0]);
+    if (o.v.dtype() == RZ_DTYPE_Q4_0) o.rotated_y = planner.scratch_like(node.outputs[0]);
     o.attr = attributes_of<rz_attr_attention>(node);
     const uint32_t heads = o.q.n2();
     if (o.attr.alibi_max_bias > 0) {
@@ -159,9 +160,9 @@ void plan_attention(Planner &planner, const Node &node) {
     std::vector<View> touches = {o.q,     o.k,       o.v, o.positions, o.sequences,
                                  o.pages, o.lengths, o.y, o.parts,     o.counters};
     if (o.sinks) touches.push_back(*o.sinks);
-    if (o.slopes) touches.push_back(*o.slopes);
+    for (const auto &view : {o.slopes, o.rotated_q, o.rotated_y})
+        if (view) touches.push_back(*view);
     planner.add({touches, [o](Recorder &r) { launch(r, o); }});
-    if (rotated_values) plan_hadamard(planner, o.y, y);
 }
 
 } // namespace realizar::opencl

@@ -28,13 +28,18 @@ uint32_t most_queries(const Recorder &r) {
     return r.features().ptx || r.features().local_bytes >= kBytes ? kWanted : 1;
 }
 
+bool reads_eight(const Recorder &r, const View &cache) {
+    return cache.dtype() == RZ_DTYPE_Q8_0 || cache.dtype() == RZ_DTYPE_Q4_0 ||
+           AttentionOperands::is_wide(r, cache);
+}
+
 } // namespace
 
 bool runs_attention_decode(const Recorder &r, const AttentionOperands &o) {
     const uint32_t depth = o.k.max_inner(), tokens = o.tokens(r.symbols);
     return tokens > 0 && tokens <= kSplitTokens && depth == o.v.max_inner() &&
-           depth <= kMostDepth && o.is_wide(r) && r.at(o.q) % 16 == 0 && o.q.stride(1) % 4 == 0 &&
-           o.q.stride(2) % 4 == 0;
+           depth <= kMostDepth && reads_eight(r, o.k) && reads_eight(r, o.v) &&
+           r.at(o.q) % 16 == 0 && o.q.stride(1) % 4 == 0 && o.q.stride(2) % 4 == 0;
 }
 
 void launch_attention_decode(Recorder &r, const AttentionOperands &o) {
@@ -45,11 +50,14 @@ void launch_attention_decode(Recorder &r, const AttentionOperands &o) {
     const uint32_t splits = choose_splits(r, tokens, tokens * columns, o.keys(r.symbols));
     const bool joins = r.features().ptx;
     const uint32_t tuned = r.tuning().decode_batch, batch = r.on_cpu() ? 1 : tuned ? tuned : 4;
-    const std::string options = "-DDEPTH=" + std::to_string(depth) +
-                                " -DLANES=" + std::to_string(std::bit_ceil(depth / 8)) +
-                                " -DQUERIES=" + std::to_string(queries) +
-                                " -DKEYS=" + std::to_string(batch) +
-                                (o.attr.softcap > 0 ? " -DSOFTCAP" : "") + (joins ? " -DJOIN" : "");
+    const bool rotates = o.rotated_q || o.rotated_y;
+    const std::string options =
+        "-DTYPE_K=" + std::to_string(o.k.dtype()) + " -DTYPE_V=" + std::to_string(o.v.dtype()) +
+        (rotates ? " -DRUN=" + std::to_string(rotated_run(depth)) : "") +
+        " -DDEPTH=" + std::to_string(depth) +
+        " -DLANES=" + std::to_string(std::bit_ceil(depth / 8)) +
+        " -DQUERIES=" + std::to_string(queries) + " -DKEYS=" + std::to_string(batch) +
+        (o.attr.softcap > 0 ? " -DSOFTCAP" : "") + (joins ? " -DJOIN" : "");
     const auto b = o.buffers(r);
     r.launch("attention_decode", options, o.params(r, splits),
              {b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], r.buffer(o.y),

@@ -39,7 +39,7 @@ void plan_gated(Planner &planner, const Node &gate, const Node &up, const Node &
 // Nodes of plugins/common/qkv.h with weights in planes.
 void plan_qkv(Planner &planner, const std::vector<uint32_t> &nodes);
 // y = x with all rows rotated like those of a Q4_0 cache, which is also the way back; y is contiguous.
-void plan_hadamard(Planner &planner, const View &x, const View &y);
+void launch_hadamard(Recorder &r, const View &x, const View &y);
 // Elements that are rotated together in rows of `inner`, a multiple of 32.
 inline uint32_t rotated_run(uint32_t inner) { return inner % 64 == 0 ? 64 : 32; }
 // ROPE and the KV_WRITE of its result.

@@ -67,14 +67,12 @@ void plan_rope_write(Planner &planner, const Node &rope, const Node &write) {
                planner.view(write.inputs[2]), rotation);
 }
 
-void plan_hadamard(Planner &planner, const View &x, const View &y) {
-    planner.add({{x, y}, [=](Recorder &r) {
-                     const uint32_t inner = x.max_inner(), run = rotated_run(inner);
-                     const uint32_t runs = x.rows(r.symbols) * (inner / run);
-                     const HadamardParams p = {r.rows(x), r.at(y), x.n1(), x.n2(), inner, runs};
-                     r.launch("hadamard", "-DRUN=" + std::to_string(run), p,
-                              {r.buffer(x), r.buffer(y)}, {groups_for(runs, 64)});
-                 }});
+void launch_hadamard(Recorder &r, const View &x, const View &y) {
+    const uint32_t inner = x.max_inner(), run = rotated_run(inner);
+    const uint32_t runs = x.rows(r.symbols) * (inner / run);
+    const HadamardParams p = {r.rows(x), r.at(y), x.n1(), x.n2(), inner, runs};
+    r.launch("hadamard", "-DRUN=" + std::to_string(run), p, {r.buffer(x), r.buffer(y)},
+             {groups_for(runs, 64)});
 }
 
 void plan_copy(Planner &planner, const Node &node) {
