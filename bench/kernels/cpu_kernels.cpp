@@ -4,11 +4,14 @@
 //   batch   the same weights for 8 tokens: times of the one-token pass
 //   gemm    GMAC/s in prompts
 // With `packed` rows: the layout that weights are loaded into; others read the canonical one.
-//   bench_cpu_kernels [threads] [text that isa or type must contain]
+//   bench_cpu_kernels [threads] [text that isa or type must contain] [batches]
+// With `batches`: GMAC/s of packed weights for several numbers of tokens, so that one sees where the way of
+// computing changes and whether more sequences ever get less done.
 #include "plugins/cpu/isa.h"
 #include "plugins/cpu/packed_layout.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -73,6 +76,8 @@ constexpr Type kTypes[] = {{kF32, "F32", 1, 4, false},         {kF16, "F16", 1, 
                            {kIQ4_XS, "IQ4_XS", 256, 136, true}};
 
 constexpr uint64_t kK = 2048, kTokens = 250;
+constexpr std::array<uint64_t, 18> kBatches = {1,  2,  3,  4,  6,  8,  9,  10, 12,
+                                               13, 16, 20, 24, 28, 32, 40, 48, 64};
 constexpr uint64_t kWeightBytes = uint64_t{192} << 20; // of each thread
 
 struct Mapped {
@@ -153,27 +158,43 @@ struct Bench {
         print(k, t, "canonical", static_cast<double>(rows * stride), dot, 8 * dot,
               static_cast<double>(kK * kTokens * k.panel_rows), gemm);
     }
-    void packed(const Kernels &k, const Type &t) {
+    void packed(const Kernels &k, const Type &t, bool batches) {
         const PackedLayout &layout = *packed_layout(t.type);
         const uint64_t rows = kWeightBytes / layout.group_bytes(kK) * kPackedRows;
-        const uint64_t x_stride = t.long_rows ? q8_long_row_bytes(kK) : q8_row_bytes(kK);
-        const auto x = activations(k, x_stride, t.long_rows ? 2 : 1);
+        const bool floats = t.elements == 1;
+        const uint64_t x_stride = floats        ? kK * 4
+                                  : t.long_rows ? q8_long_row_bytes(kK)
+                                                : q8_row_bytes(kK);
+        const auto x = activations(k, x_stride, floats ? 0 : t.long_rows ? 2 : 1);
         constexpr uint64_t kGemmRows = 512;
-        std::vector<std::vector<float>> y(threads,
-                                          std::vector<float>(8 * rows + kTokens * kGemmRows));
+        std::vector<std::vector<float>> y(
+            threads, std::vector<float>(kBatches.back() * rows + kTokens * kGemmRows));
         std::vector<std::unique_ptr<uint8_t, decltype(&std::free)>> scratch;
         for (unsigned i = 0; i < threads; ++i)
             scratch.emplace_back(static_cast<uint8_t *>(std::aligned_alloc(64, k.packed_scratch)),
                                  &std::free);
-        const auto run = [&](uint64_t n, uint64_t tokens) {
-            return best(threads, [&](unsigned i) {
-                k.packed[t.type]({weights[i]->data, n, kK, x.data(), static_cast<int64_t>(x_stride),
-                                  tokens, y[i].data(), static_cast<int64_t>(n * 4),
-                                  scratch[i].get(), nullptr, 1});
-            });
+        const auto run = [&](uint64_t n, uint64_t tokens, int runs = 5) {
+            return best(
+                threads,
+                [&](unsigned i) {
+                    k.packed[t.type]({weights[i]->data, n, kK, x.data(),
+                                      static_cast<int64_t>(x_stride), tokens, y[i].data(),
+                                      static_cast<int64_t>(n * 4), scratch[i].get(), nullptr, 1});
+                },
+                runs);
         };
-        print(k, t, "packed", static_cast<double>(layout.bytes(rows, kK)), run(rows, 1),
-              run(rows, 8), static_cast<double>(kK * kTokens * kGemmRows), run(kGemmRows, kTokens));
+        if (!batches)
+            return print(k, t, "packed", static_cast<double>(layout.bytes(rows, kK)), run(rows, 1),
+                         run(rows, 8), static_cast<double>(kK * kTokens * kGemmRows),
+                         run(kGemmRows, kTokens));
+        // A quarter of the memory: short enough to be undisturbed now and then.
+        const uint64_t some = rows / 4 / kPackedRows * kPackedRows;
+        std::printf("%-7s %-6s", k.isa, t.name);
+        for (const uint64_t tokens : kBatches)
+            std::printf(" %5.0f", static_cast<double>(kK * tokens * some * threads) * 1e-9 /
+                                      run(some, tokens, 10));
+        std::printf("\n");
+        std::fflush(stdout);
     }
 };
 
@@ -190,12 +211,20 @@ int main(int argc, char **argv) {
                       [&](unsigned i) { sink += read_all(bench.weights[i]->data, kWeightBytes); });
     std::printf("%u thread%s, read %.1f GB/s\n", bench.threads, bench.threads == 1 ? "" : "s",
                 bench.roof);
-    std::printf("%-7s %-6s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
-                "batch8", "gemm");
+    const bool batches = argc > 3;
+    if (batches) {
+        std::printf("%-7s %-6s", "isa", "type");
+        for (const uint64_t tokens : kBatches)
+            std::printf(" %5llu", static_cast<unsigned long long>(tokens));
+        std::printf("\n");
+    } else {
+        std::printf("%-7s %-6s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
+                    "batch8", "gemm");
+    }
     for (const Kernels *k : available_kernels())
         for (const Type &t : kTypes) {
             if ((std::string(k->isa) + " " + t.name).find(filter) == std::string::npos) continue;
-            bench.canonical(*k, t);
-            if (k->packed[t.type]) bench.packed(*k, t);
+            if (!batches) bench.canonical(*k, t);
+            if (k->packed[t.type]) bench.packed(*k, t, batches);
         }
 }

@@ -94,6 +94,7 @@ Floats run(const Model &m, const Shape &s, const char *isa) {
 constexpr Shape kShapes[] = {
     {1, 48, true, true, false},   {2, 80, true, false, true},  {40, 48, true, true, true},
     {33, 64, true, false, false}, {3, 32, false, false, true}, {17, 1040, false, true, false},
+    {45, 32, false, false, true},
 };
 
 TEST(PackedExperts, MatchTheReference) {

@@ -63,6 +63,10 @@ TEST(PackedLayout, TakesLittleMoreThanTheFile) {
 class PackedKernels : public PerIsa {
   protected:
     bool has(const WeightCase &c) const { return k.packed[c.type] != nullptr; }
+    // Tokens for the way of computing that is for many, beginning with its first number.
+    uint64_t many(const WeightCase &c, uint64_t more = 0) const {
+        return k.few_tokens[c.type] + 1 + more;
+    }
     static Form form(const WeightCase &c) {
         const uint64_t block = layout_of(c)->block_elements;
         return block == 256 ? Form::kQ8Long : block == 32 ? Form::kQ8 : Form::kFloats;
@@ -97,7 +101,8 @@ TEST_P(PackedKernels, ProductsAreExact) {
         // 17 * 256: more than the blocks of a panel, in the last of which sums go on.
         for (const uint64_t n : {block, 3 * block, uint64_t{17 * 256}})
             for (const uint64_t rows : {1u, 16u, 19u, 70u})
-                for (const uint64_t tokens : {1u, 2u, 5u, 8u, 13u, 22u}) {
+                for (const uint64_t tokens : {uint64_t{1}, uint64_t{2}, uint64_t{5}, uint64_t{8},
+                                              uint64_t{15}, many(c), many(c, 9)}) {
                     if (n == 17 * 256 && (rows == 1 || tokens == 2 || tokens == 8)) continue;
                     const WeightRows w(random, c.dtype, rows, n);
                     const Activations x(k, random, form(c), tokens, n);
@@ -113,7 +118,7 @@ TEST_P(PackedKernels, ControlSeesWrongSums) {
     const uint64_t n = 512;
     for (const WeightCase &c : kWeightCases) {
         if (!has(c)) continue;
-        for (const uint64_t tokens : {1u, 16u}) {
+        for (const uint64_t tokens : {uint64_t{1}, many(c)}) {
             WeightRows w(random, c.dtype, 1, n);
             const Activations x(k, random, form(c), tokens, n);
             const Floats y = run(c, w, x, 1, tokens, n);
@@ -145,7 +150,7 @@ TEST_P(PackedKernels, ExtremeBytesDoNotOverflow) {
         if (!has(c) || form(c) == Form::kFloats) continue; // no integers
         const realizar::DTypeInfo &info = dtype_info(c.dtype);
         for (const int fill : {0x00, 0x7f, 0x80, 0xff})
-            for (const uint64_t tokens : {1u, 16u}) {
+            for (const uint64_t tokens : {uint64_t{1}, many(c)}) {
                 WeightRows w(random, c.dtype, rows, n);
                 for (uint64_t b = 0; b < rows * n / info.block_elements; ++b) {
                     // Everything but the f16 scales and the exponents; scales of K-quants included.
@@ -171,7 +176,7 @@ TEST_P(PackedKernels, NanInOneTokenLeavesTheOthers) {
     const uint64_t n = 512, rows = 21;
     for (const WeightCase &c : kWeightCases) {
         if (!has(c)) continue;
-        for (const uint64_t tokens : {7u, 18u}) {
+        for (const uint64_t tokens : {uint64_t{7}, many(c, 5)}) {
             const WeightRows w(random, c.dtype, rows, n);
             Activations x(k, random, form(c), tokens, n);
             Floats bad = random_floats(random, n);

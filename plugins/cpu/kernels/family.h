@@ -17,6 +17,9 @@ static inline uint64_t calls() { return __atomic_load_n(&call_count, __ATOMIC_RE
 // Calls at the same time may count as one; a locked addition would cost more than small kernels.
 static inline void count_call() { __atomic_store_n(&call_count, calls() + 1, __ATOMIC_RELAXED); }
 
+// Kernels::few_tokens.
+extern const uint64_t few_tokens[kWeightTypes];
+
 void add_rows(Kernels &table);
 void add_attention(Kernels &table);
 void add_canonical(Kernels &table);

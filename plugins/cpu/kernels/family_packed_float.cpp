@@ -10,8 +10,8 @@
 namespace realizar::cpu::RZ_CPU_ISA {
 
 void add_packed_float(Kernels &table) {
-    table.packed[kF16] = packed_plain<Packed_F16>;
-    table.packed[kBF16] = packed_plain<Packed_BF16>;
+    table.packed[kF16] = packed_plain<Packed_F16, kF16>;
+    table.packed[kBF16] = packed_plain<Packed_BF16, kBF16>;
 }
 
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -2,6 +2,6 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-void add_packed_q3_k(Kernels &table) { add_long<Packed_Q3_K>(table, kQ3_K); }
+void add_packed_q3_k(Kernels &table) { add_long<Packed_Q3_K, kQ3_K>(table); }
 
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -2,6 +2,6 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-void add_packed_q4_k(Kernels &table) { add_long<Packed_Q4_K>(table, kQ4_K); }
+void add_packed_q4_k(Kernels &table) { add_long<Packed_Q4_K, kQ4_K>(table); }
 
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -2,6 +2,6 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-void add_packed_q5_k(Kernels &table) { add_long<Packed_Q5_K>(table, kQ5_K); }
+void add_packed_q5_k(Kernels &table) { add_long<Packed_Q5_K, kQ5_K>(table); }
 
 } // namespace realizar::cpu::RZ_CPU_ISA

@@ -206,6 +206,8 @@ struct Kernels {
     uint64_t (*gemm_scratch)(WeightType type, uint64_t k);
     void (*packed[kWeightTypes])(const PackedArgs &); // NULL: no packed layout
     uint64_t packed_scratch;                          // bytes
+    // Up to so many tokens `packed` takes one group of rows after the other, for more several at once.
+    uint64_t few_tokens[kWeightTypes];
 
     // n elements, n a multiple of the type's block.
     void (*decode[kWeightTypes])(const uint8_t *blocks, float *out, uint64_t n);

@@ -21,7 +21,8 @@ namespace realizar::cpu::RZ_CPU_ISA {
 //                          after a few steps
 //   scale_operand(scale)   scales of -128..255 in the form that add_scaled takes
 //   add_scaled(a, s, scale)   a + s * scale, pairs joined
-// and the tiles, in groups of 16 rows and tokens: kTileGroups x kTileTokens, here kPassGroups x kPassTokens.
+// and the tiles, in groups of 16 rows and tokens: kTileGroups x kTileTokens in panels (panel.h); here kPassGroups
+// x kPassTokens and 1 x kSingleTokens.
 
 template <int N>
 struct Number {

@@ -4,10 +4,13 @@
 namespace realizar::cpu::RZ_CPU_ISA {
 
 // As many as leave room for weights and activations in the registers.
+constexpr int kFamilyGroups = kPassGroups;
 #ifdef RZ_CPU_SMALL_TILES
-constexpr int kFamilyGroups = kPassGroups, kFamilyTokens = 3;
+template <class, int>
+constexpr int kFamilyTokens = 3;
 #else
-constexpr int kFamilyGroups = kPassGroups, kFamilyTokens = kLanes == 16 ? 12 : 6;
+template <class, int>
+constexpr int kFamilyTokens = kLanes == 16 ? 12 : 6;
 #endif
 
 // `load` widens the lanes of PART of one element.

@@ -3,7 +3,9 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-constexpr int kFamilyGroups = 1, kFamilyTokens = kPassTokens;
+constexpr int kFamilyGroups = 1;
+template <class, int>
+constexpr int kFamilyTokens = kSingleTokens;
 
 // Each has kScales scales in a block, for kQuads steps of 4 elements each; bytes are at most kTop. kWide: they
 // are signed, plus kByteBias. `block` points to the block of a group of rows, PART says which lanes of it.

@@ -3,7 +3,9 @@
 
 namespace realizar::cpu::RZ_CPU_ISA {
 
-constexpr int kFamilyGroups = kPassGroups, kFamilyTokens = kPassTokens;
+constexpr int kFamilyGroups = kPassGroups;
+template <class, int GROUPS>
+constexpr int kFamilyTokens = GROUPS == 1 ? kSingleTokens : kPassTokens;
 
 // A block has kSteps steps of kStep quads, whose bytes are at most kTop and kOffset too large. kWide: they are
 // signed, plus kByteBias (then kOffset too). `scale` and, where kMins, `min` (added) read its end; lanes are

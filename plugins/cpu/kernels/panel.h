@@ -70,6 +70,8 @@ static inline void unpack_tile(const PackedArgs &a, uint64_t group, uint64_t gro
         const uint8_t *block = a.w + from * group_bytes + begin * T::Format::kBytes;
         uint8_t *out = tile + 64 * g;
         for (uint64_t b = begin; b < end; ++b) {
+            for (uint64_t line = 0; line < T::Format::kBytes; line += 64)
+                __builtin_prefetch(block + kAhead + line);
             repeat<kParts>([&](auto part) __attribute__((always_inline)) {
                 unpack_panel_block<T, part.value>(block, out + part.value * kLanes * 4);
             });
@@ -213,7 +215,7 @@ static inline void panel_blocks(const PackedArgs &a, uint64_t group, uint64_t gr
 }
 
 template <class T>
-static inline void packed_panels(const PackedArgs &a) {
+static inline void panels(const PackedArgs &a) {
     const uint64_t groups = (a.rows + kPackedRows - 1) / kPackedRows, blocks = a.k / 256;
     for (uint64_t g = 0; g < groups; g += kPanelTiles * kTileGroups)
         for (uint64_t begin = 0; begin < blocks; begin += kPanelBlocks)
@@ -221,21 +223,18 @@ static inline void packed_panels(const PackedArgs &a) {
                             begin + kPanelBlocks < blocks ? begin + kPanelBlocks : blocks);
 }
 
-// From so many tokens on, unpacking a panel pays.
-constexpr uint64_t kPanelTokens = 13;
-
-template <class T>
+template <class T, WeightType TYPE>
 static void packed_long(const PackedArgs &a) {
     count_call();
-    if (a.tokens >= kPanelTokens)
-        packed_panels<T>(a);
+    if (a.tokens <= few_tokens[TYPE])
+        packed_few<T>(a);
     else
-        packed_pass<T>(a);
+        panels<T>(a);
 }
 
-template <class T>
-static void add_long(Kernels &table, WeightType type) {
-    table.packed[type] = packed_long<T>;
+template <class T, WeightType TYPE>
+static void add_long(Kernels &table) {
+    table.packed[TYPE] = packed_long<T, TYPE>;
     constexpr uint64_t kScratch = kPanelTiles * kPanelTileBytes<T>;
     if (table.packed_scratch < kScratch) table.packed_scratch = kScratch;
 }

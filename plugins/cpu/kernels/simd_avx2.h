@@ -170,9 +170,9 @@ static inline I add_scaled(I acc, I s, I scale) { return dot2(acc, s, scale); }
 
 // 16 registers: a group of rows is two vectors.
 #ifdef RZ_CPU_SMALL_TILES
-constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 2;
+constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 2, kSingleTokens = 2;
 #else
-constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 3;
+constexpr int kTileGroups = 1, kTileTokens = 3, kPassGroups = 1, kPassTokens = 3, kSingleTokens = 3;
 #endif
 
 } // namespace realizar::cpu::RZ_CPU_ISA

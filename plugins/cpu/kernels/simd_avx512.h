@@ -131,9 +131,9 @@ static inline I add_scaled(I acc, I s, I scale) { return acc + s * scale; }
 
 // Tiles of packed matmuls: their sums fit the 32 registers.
 #ifdef RZ_CPU_SMALL_TILES
-constexpr int kTileGroups = 2, kTileTokens = 3, kPassGroups = 2, kPassTokens = 2;
+constexpr int kTileGroups = 2, kTileTokens = 3, kPassGroups = 2, kPassTokens = 2, kSingleTokens = 3;
 #else
-constexpr int kTileGroups = 2, kTileTokens = 6, kPassGroups = 2, kPassTokens = 5;
+constexpr int kTileGroups = 2, kTileTokens = 6, kPassGroups = 2, kPassTokens = 5, kSingleTokens = 8;
 #endif
 
 // --- 64 bytes and 16 lanes; definitions in simd_pair.h ---

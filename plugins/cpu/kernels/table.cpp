@@ -11,6 +11,20 @@ namespace RZ_CPU_ISA {
 
 uint64_t call_count;
 
+#ifndef RZ_CPU_CANONICAL
+// Where several groups of rows begin to be faster than one group at a time (bench_cpu_kernels with `batches`). For
+// blocks of 256 that is where unpacking pays: early where tiles have few tokens, and so unpack often.
+constexpr uint64_t kFewLong = kLanes == 16 ? 32 : kNarrowPartials ? 9 : 12;
+constexpr uint64_t kFewSigned = kLanes == 16 ? 29 : kFewLong;
+const uint64_t few_tokens[kWeightTypes] = {
+    0,          24,         24,                 // F32, which has no packed layout; F16, BF16
+    16,         16,         kFewLong, kFewLong, // Q8_0, Q4_0, Q4_K, Q6_K
+    16,         16,         16,                 // Q4_1, Q5_0, Q5_1
+    kFewSigned, kFewLong,                       // Q3_K, Q5_K
+    16,         kFewSigned, 16,                 // IQ4_NL, IQ4_XS, MXFP4
+};
+#endif
+
 static uint64_t all_calls() { return calls(); }
 
 static Kernels make_table() {
@@ -21,6 +35,8 @@ static Kernels make_table() {
     add_attention(table);
     add_canonical(table);
 #ifndef RZ_CPU_CANONICAL
+    for (unsigned t = 0; t < kWeightTypes; ++t)
+        table.few_tokens[t] = few_tokens[t];
     add_packed_float(table);
     add_packed_short(table);
     add_packed_q3_k(table);

@@ -108,8 +108,8 @@ class PackedMatmulStep : public Step {
         return static_cast<uint64_t>(y_.steps(run) * y_.rows());
     }
     int64_t tile_rows(const Run &run) const {
-        constexpr uint64_t kFew = 12;
-        return static_cast<int64_t>(kPackedRows) * (tokens(run) <= kFew ? 1 : 4);
+        const bool few = tokens(run) <= run.kernels->few_tokens[layout_.type];
+        return static_cast<int64_t>(kPackedRows) * (few ? 1 : 4);
     }
 
     PackedLayout layout_;
