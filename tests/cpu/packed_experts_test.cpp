@@ -35,7 +35,7 @@ Model make_model(DType dtype, const Shape &s, uint32_t seed) {
     GraphBuilder b;
     Model m;
     const int64_t j = s.named ? kChosen : kExperts;
-    const int64_t t = b.symbol(1, 64, 1), x_rows = s.shared ? 1 : j;
+    const int64_t t = b.symbol(1, 80, 1), x_rows = s.shared ? 1 : j;
     m.x = b.input("x", DType::F32, {t, x_rows, kK});
     m.w = b.weight("w", dtype, {kExperts, s.rows, kK}, 1);
     const TensorId bias = s.bias ? b.weight("bias", DType::F32, {kExperts, s.rows}, 2) : kNoTensor;
@@ -94,7 +94,7 @@ Floats run(const Model &m, const Shape &s, const char *isa) {
 constexpr Shape kShapes[] = {
     {1, 48, true, true, false},   {2, 80, true, false, true},  {40, 48, true, true, true},
     {33, 64, true, false, false}, {3, 32, false, false, true}, {17, 1040, false, true, false},
-    {45, 32, false, false, true},
+    {70, 32, false, false, true},
 };
 
 TEST(PackedExperts, MatchTheReference) {

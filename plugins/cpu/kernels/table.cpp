@@ -12,16 +12,28 @@ namespace RZ_CPU_ISA {
 uint64_t call_count;
 
 #ifndef RZ_CPU_CANONICAL
-// Where several groups of rows begin to be faster than one group at a time (bench_cpu_kernels with `batches`). For
-// blocks of 256 that is where unpacking pays: early where tiles have few tokens, and so unpack often.
-constexpr uint64_t kFewLong = kLanes == 16 ? 32 : kNarrowPartials ? 9 : 12;
-constexpr uint64_t kFewSigned = kLanes == 16 ? 29 : kFewLong;
+// The last number of tokens for which one group of rows at a time is at least as fast as several, by
+// bench_cpu_kernels with `batches` (Zen 5). For blocks of 256 that is where unpacking begins to pay: early where
+// tiles have few tokens, and so unpack often.
+constexpr uint64_t few(uint64_t avx2, uint64_t avxvnni, uint64_t avx512) {
+    return kLanes == 16 ? avx512 : kNarrowPartials ? avx2 : avxvnni;
+}
 const uint64_t few_tokens[kWeightTypes] = {
-    0,          24,         24,                 // F32, which has no packed layout; F16, BF16
-    16,         16,         kFewLong, kFewLong, // Q8_0, Q4_0, Q4_K, Q6_K
-    16,         16,         16,                 // Q4_1, Q5_0, Q5_1
-    kFewSigned, kFewLong,                       // Q3_K, Q5_K
-    16,         kFewSigned, 16,                 // IQ4_NL, IQ4_XS, MXFP4
+    0,               // F32 has no packed layout
+    few(48, 48, 40), // F16
+    few(48, 48, 40), // BF16
+    few(24, 16, 64), // Q8_0
+    few(16, 6, 48),  // Q4_0
+    few(12, 64, 40), // Q4_K
+    few(9, 24, 40),  // Q6_K
+    few(12, 9, 64),  // Q4_1
+    few(16, 12, 48), // Q5_0
+    few(9, 12, 40),  // Q5_1
+    few(6, 6, 36),   // Q3_K
+    few(9, 9, 36),   // Q5_K
+    few(16, 6, 48),  // IQ4_NL
+    few(9, 20, 40),  // IQ4_XS
+    few(16, 16, 64), // MXFP4
 };
 #endif
 
