@@ -36,5 +36,8 @@ Result<std::unique_ptr<Contender>> llama_cpp_contender(const std::string &librar
                                                        const std::string &model, int threads,
                                                        uint32_t context, uint32_t sequences,
                                                        int gpu_layers);
+// Reads what a decode step of the engine must read (StepBytes) and computes nothing, in the way that was
+// the fastest when it was made: the roof of decoding. Its prompts take no time. Tag: out_of_memory.
+Result<std::unique_ptr<Contender>> memory_contender(const Engine &engine, unsigned threads);
 
 } // namespace realizar::bench

@@ -66,6 +66,12 @@ Json between_tokens_json(const Measurement &m) {
             {"p99", percentile(m.step_ms, 99)}};
 }
 
+// Of the one load that came before the tests, or of those that are the test.
+Json cold_start_json(const Subject &subject, const Measurement &m) {
+    if (!m.work.is_load()) return {{"median", or_null(subject.load_ms)}, {"p99", nullptr}};
+    return {{"median", median(m.step_ms)}, {"p99", percentile(m.step_ms, 99)}};
+}
+
 Json energy_json(const Measurement &m) {
     Json each = nullptr;
     if (m.joules)
@@ -85,7 +91,7 @@ Json metrics_json(const Subject &subject, const Measurement &m) {
               {"device_peak", or_null(subject.device_peak, 1 / kMegabyte)},
               {"kv_waste_pct", nullptr}}},
             {"energy", energy_json(m)},
-            {"cold_start_ms", {{"median", or_null(subject.load_ms)}, {"p99", nullptr}}}};
+            {"cold_start_ms", cold_start_json(subject, m)}};
 }
 
 std::string utc_text(int64_t timestamp) {
@@ -120,6 +126,22 @@ Json entry_json(const Subject &subject, const Measurement &m, const StopRule &ru
             {"thermal", thermal_json(m)},
             {"metrics", metrics_json(subject, m)},
             {"quality", {{"kl_divergence_vs_fp32", nullptr}, {"perplexity_wikitext2", nullptr}}}};
+}
+
+Json roof_json(double step_bytes, const Measurement &measurement, const Measurement &memory) {
+    const double gigabytes =
+        step_bytes / 1e9 / measurement.work.sequences; // for each of its tokens
+    std::vector<double> shares;
+    for (size_t i = 0; i < std::min(measurement.samples.size(), memory.samples.size()); ++i)
+        shares.push_back(measurement.samples[i] / memory.samples[i]);
+    if (shares.empty()) return nullptr;
+    return {{"step_mb", step_bytes / kMegabyte},
+            {"gb_s", gigabytes * measurement.median()},
+            {"memory_gb_s", gigabytes * memory.median()},
+            {"share",
+             {{"median", median(shares)},
+              {"min", std::ranges::min(shares)},
+              {"max", std::ranges::max(shares)}}}};
 }
 
 Json skipped_json(const std::string &backend, const std::string &device,

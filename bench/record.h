@@ -23,6 +23,10 @@ struct Subject {
 // An entry of "results".
 Json entry_json(const Subject &subject, const Measurement &measurement, const StopRule &rule);
 
+// "roof" of an entry: what its decode steps of `step_bytes` read per second, as a share of what the memory
+// contender did in the same repetitions.
+Json roof_json(double step_bytes, const Measurement &measurement, const Measurement &memory);
+
 // An entry for a backend that could not be measured.
 Json skipped_json(const std::string &backend, const std::string &device, const std::string &reason);
 

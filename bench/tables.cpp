@@ -50,6 +50,9 @@ std::string interval(const Json &entry) {
 std::string latency(const Json &entry, const char *rank) {
     auto value = number(entry, {"metrics", "itl_ms", rank});
     if (!value) value = number(entry, {"metrics", "ttft_ms", rank});
+    if (!value && text(entry, "test") == "load")
+        value = number(entry,
+                       {"metrics", "cold_start_ms", rank == std::string("p50") ? "median" : rank});
     return fixed(value, 2);
 }
 
@@ -59,7 +62,7 @@ std::string runs(const Json &entry) {
     return fixed(number(entry, {"sampling", "actual_iterations"}), 0);
 }
 
-// One row of every output. `ms` columns are of a decode step, or of a whole prompt.
+// One row of every output. `ms` columns are of a decode step, a whole prompt or a load.
 const std::vector<std::string> kColumns = {"backend", "device", "test",   "tok/s", "95% interval",
                                            "p50 ms",  "p95 ms", "p99 ms", "runs",  "ratio"};
 
@@ -85,6 +88,22 @@ std::vector<std::vector<std::string>> rows(const Json &document) {
         for (const Json &entry : document["results"])
             if (entry.is_object()) all.push_back(row(entry));
     return all;
+}
+
+// A line for each entry that was measured beside the memory itself.
+std::string roof_lines(const Json &document) {
+    std::string out;
+    if (!document.contains("results") || !document["results"].is_array()) return out;
+    for (const Json &entry : document["results"])
+        if (const auto share = number(entry, {"roof", "share", "median"}))
+            out +=
+                format("%s: %.1f MB a step, %.1f of %.1f GB/s, %.1f %% (%.1f - %.1f)\n",
+                       text(entry, "test").c_str(), number(entry, {"roof", "step_mb"}).value_or(0),
+                       number(entry, {"roof", "gb_s"}).value_or(0),
+                       number(entry, {"roof", "memory_gb_s"}).value_or(0), *share * 100,
+                       number(entry, {"roof", "share", "min"}).value_or(0) * 100,
+                       number(entry, {"roof", "share", "max"}).value_or(0) * 100);
+    return out;
 }
 
 bool is_number_column(size_t column) { return column >= 3; }
@@ -125,7 +144,7 @@ std::string table_text(const Json &document) {
             line += (i ? "  " : "") + padded(cells[i], widths[i], is_number_column(i));
         out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
-    return out;
+    return out + roof_lines(document);
 }
 
 std::string csv_text(const Json &document) {

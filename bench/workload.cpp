@@ -89,6 +89,7 @@ bool all_stop(std::span<Measurement> rows, const StopRule &rule, double seconds)
 } // namespace
 
 std::string Workload::label() const {
+    if (is_load()) return "load";
     std::string text = prompt > 0 ? "pp" + std::to_string(prompt) : "tg" + std::to_string(decode);
     if (sequences > 1) text += "x" + std::to_string(sequences);
     if (depth > 0) text += "@d" + std::to_string(depth);
@@ -99,10 +100,32 @@ double Measurement::median() const { return bench::median(samples); }
 double Measurement::min() const { return samples.empty() ? 0 : std::ranges::min(samples); }
 double Measurement::max() const { return samples.empty() ? 0 : std::ranges::max(samples); }
 
+namespace {
+
+using Progress = std::function<bool(const std::string &)>;
+
+// Calls time(i, warm_up) for each row in turn, until the rule says stop for all of them.
+template <class Time>
+Status take_turns(std::span<Measurement> rows, const StopRule &rule, const Progress &progress,
+                  Time time) {
+    Clock::time_point start;
+    for (bool warm_up = true; warm_up || !all_stop(rows, rule, seconds_since(start));
+         warm_up = false) {
+        for (size_t i = 0; i < rows.size(); ++i) {
+            if (progress && !progress(rows[i].work.label() + " " + rows[i].contender))
+                return make_error(Code::cancelled, "cancelled", "the benchmark was cancelled");
+            RZ_TRY(time(i, warm_up));
+        }
+        if (warm_up) start = Clock::now();
+    }
+    return {};
+}
+
+} // namespace
+
 Result<std::vector<Measurement>> measure(std::span<const std::unique_ptr<Contender>> contenders,
                                          std::span<const Workload> workloads, const StopRule &rule,
-                                         const std::function<bool(const std::string &)> &progress,
-                                         Sensors *sensors) {
+                                         const Progress &progress, Sensors *sensors) {
     std::vector<Measurement> all;
     for (const Workload &work : workloads) {
         std::vector<Measurement> rows(contenders.size());
@@ -110,19 +133,29 @@ Result<std::vector<Measurement>> measure(std::span<const std::unique_ptr<Contend
             rows[i].contender = contenders[i]->name();
             rows[i].work = work;
         }
-        Clock::time_point start;
-        for (bool warm_up = true; warm_up || !all_stop(rows, rule, seconds_since(start));
-             warm_up = false) {
-            for (size_t i = 0; i < rows.size(); ++i) {
-                if (progress && !progress(work.label() + " " + rows[i].contender))
-                    return make_error(Code::cancelled, "cancelled", "the benchmark was cancelled");
-                RZ_TRY(time_once(*contenders[i], rows[i], warm_up, sensors));
-            }
-            if (warm_up) start = Clock::now();
-        }
+        RZ_TRY(take_turns(rows, rule, progress, [&](size_t i, bool warm_up) {
+            return time_once(*contenders[i], rows[i], warm_up, sensors);
+        }));
         all.insert(all.end(), rows.begin(), rows.end());
     }
     return all;
+}
+
+Result<std::vector<Measurement>> measure_loads(std::span<const Loader> loaders,
+                                               const StopRule &rule, const Progress &progress) {
+    std::vector<Measurement> rows(loaders.size());
+    for (size_t i = 0; i < rows.size(); ++i)
+        rows[i].contender = loaders[i].name;
+    RZ_TRY(take_turns(rows, rule, progress, [&](size_t i, bool warm_up) -> Status {
+        const auto start = Clock::now();
+        RZ_ASSIGN(const std::shared_ptr<void> loaded, loaders[i].load());
+        const double seconds = seconds_since(start);
+        if (warm_up) return {};
+        rows[i].samples.push_back(1 / seconds);
+        rows[i].step_ms.push_back(seconds * 1e3);
+        return {};
+    }));
+    return rows;
 }
 
 } // namespace realizar::bench

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -95,7 +96,19 @@ Result<Api> open_api(const std::filesystem::path &folder) {
     RZ_TRY(resolve(llama, "llama_log_set", api.log_set));
     RZ_TRY(resolve(llama, "llama_free", api.context_free));
     RZ_TRY(resolve(llama, "llama_model_free", api.model_free));
+    api.log_set(ignore_log, nullptr);
+    api.backend_load_all(folder.c_str());
+    api.backend_init();
     return api;
+}
+
+// Once for each folder: backends that are loaded again would be there twice.
+Result<Api> shared_api(const std::filesystem::path &folder) {
+    static std::map<std::filesystem::path, Api> opened;
+    const auto found = opened.find(folder);
+    if (found != opened.end()) return found->second;
+    RZ_ASSIGN(const Api api, open_api(folder));
+    return opened.emplace(folder, api).first->second;
 }
 
 } // namespace
@@ -123,10 +136,7 @@ LlamaCpp::~LlamaCpp() = default;
 Result<std::unique_ptr<LlamaCpp>> LlamaCpp::load(const LlamaCppOptions &options) {
     std::unique_ptr<LlamaCpp> peer(new LlamaCpp);
     State &state = *peer->state_;
-    RZ_ASSIGN(state.api, open_api(options.libraries));
-    state.api.log_set(ignore_log, nullptr);
-    state.api.backend_load_all(options.libraries.c_str());
-    state.api.backend_init();
+    RZ_ASSIGN(state.api, shared_api(options.libraries));
     ModelParams model = state.api.model_params();
     model.gpu_layers = options.gpu_layers;
     state.model = state.api.model_load(options.model.c_str(), model);

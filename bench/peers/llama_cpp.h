@@ -27,6 +27,7 @@ struct LlamaCppOptions {
 
 class LlamaCpp {
   public:
+    // Not thread-safe: libraries are opened the first time and stay.
     static Result<std::unique_ptr<LlamaCpp>> load(const LlamaCppOptions &options);
     ~LlamaCpp();
 

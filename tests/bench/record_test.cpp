@@ -70,7 +70,9 @@ Json sample_document() {
     decode.temperatures = {61, 63, 62};
     decode.joules = 720;
     Json entries = Json::array({entry_json(subject, decode, {}), entry_json(subject, prompt, {}),
-                                skipped_json("vulkan", "", "no driver")});
+                                skipped_json("vulkan", "", "no driver"),
+                                entry_json(subject, measured({}, 2, 3), {})});
+    entries[0]["roof"] = roof_json(6e8, decode, measured({0, 16, 0, 1}, 45, 4));
     const Json model = {{"name", "tiny.gguf"},
                         {"format", "GGUF"},
                         {"quantization", "Q4_K"},
@@ -107,6 +109,10 @@ TEST(Record, KeepsWhatWasMeasured) {
     EXPECT_TRUE(document["results"][1]["metrics"]["itl_ms"].is_null());
     EXPECT_TRUE(document["results"][1]["metrics"]["energy"]["total_joules"].is_null());
     EXPECT_TRUE(samples_of(document["results"][2]).empty());
+    EXPECT_EQ(document["results"][3]["test"], "load");
+    EXPECT_NEAR(document["results"][3]["metrics"]["cold_start_ms"]["median"].get<double>(), 500,
+                50);
+    EXPECT_NEAR(entry["roof"]["share"]["median"].get<double>(), 40.0 / 45, 0.05);
     EXPECT_NE(entry_key(document, entry), entry_key(document, document["results"][1]));
 }
 
@@ -121,6 +127,7 @@ TEST(Record, OutputsSayTheSame) {
     }
     EXPECT_NE(csv.find("\"A \"\"quick\"\" CPU | <b>\""), std::string::npos) << csv;
     EXPECT_NE(markdown.find("CPU \\| <b>"), std::string::npos) << markdown;
+    EXPECT_NE(table.find("600.0 MB a step"), std::string::npos) << table;
     EXPECT_EQ(page.find("<b>"), std::string::npos) << "names are text, not markup";
     EXPECT_EQ(page.find("<script"), std::string::npos);
     EXPECT_EQ(page.find("http"), std::string::npos) << "the page needs nothing from outside";

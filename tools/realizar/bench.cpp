@@ -17,6 +17,10 @@ constexpr const char *kFooter =
     R"(Tests: ppN evaluates a prompt of N tokens, tgN generates N tokens one by one; "@dD" after D tokens
 of context, "xS" for S sequences together. Each is run once to warm up and then until its rates vary
 by less than --variation or --budget is over; with -r exactly so often. With a peer the two take turns.
+--load times loading too, before the tests: all that is done until the first token can be computed, with
+packed weights on both sides; each load is freed before the next, and the first is left out, so the file
+is in the page cache. Its rate is loads per second.
+--peer memory reads what a token must read (weights, cache) and computes nothing: the roof of decoding.
 Rates are medians in tokens per second with the interval that holds the median at 95 %; times are of
 one generated token, or of the whole prompt. Results are appended to a history unless --no-history.
 
@@ -26,6 +30,7 @@ Examples:
   realizar bench -m model.gguf --backend cpu -t 2 -p 512 -n 64 -r 3 -o json
   realizar bench -m model.gguf -p 0 -n 64 --depth 4096
   realizar bench -m model.gguf --peer llama.cpp=vulkan --peer-llama-cpp /opt/llama.cpp/lib
+  realizar bench -m model.gguf --backend cpu -t 2 -p 0 -n 64 --peer memory
   realizar bench compare before.json after.json
   realizar bench report -o page.html)";
 
@@ -71,6 +76,7 @@ void add_workload_options(CLI::App &command, BenchOptions &options) {
         ->delimiter(',')
         ->check(CLI::Range(1u, 1024u))
         ->capture_default_str();
+    command.add_flag("--load", options.load, "also time loading");
     command
         .add_option("-r,--repetitions", options.repetitions,
                     "timed runs of each test (default: until they agree)")
@@ -88,8 +94,9 @@ void add_workload_options(CLI::App &command, BenchOptions &options) {
 void add_peer_options(CLI::App &command, BenchOptions &options) {
     command
         .add_option("--peer", options.peer,
-                    "also time a peer in turn: llama.cpp, or llama.cpp=cpu, =vulkan, =cuda")
-        ->check(CLI::IsMember({"llama.cpp", "llama.cpp=cpu", "llama.cpp=vulkan", "llama.cpp=cuda"}))
+                    "also time a peer in turn: llama.cpp, or llama.cpp=cpu, =vulkan, =cuda; memory")
+        ->check(CLI::IsMember(
+            {"llama.cpp", "llama.cpp=cpu", "llama.cpp=vulkan", "llama.cpp=cuda", "memory"}))
         ->type_name("NAME");
     command
         .add_option("--peer-llama-cpp", options.peer_folder,

@@ -1,5 +1,6 @@
 #include "tools/realizar/bench_run.h"
 
+#include "bench/step_bytes.h"
 #include "commit.h" // generated
 #include "models/builtin.h"
 #include "tools/realizar/interrupt.h"
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 
 namespace realizar::cli {
@@ -92,34 +94,27 @@ bench::Subject peer_subject(bench::Subject subject, const std::string &name) {
     return subject;
 }
 
-Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options, uint32_t sequences,
-                                                    uint32_t threads) {
-    std::string folder = options.peer_folder;
-    if (const char *set = std::getenv("REALIZAR_PEER_LLAMA_CPP"); folder.empty() && set)
-        folder = set;
-    if (folder.empty())
-        return make_error(Code::invalid_argument, "no_peer_folder",
-                          "expected the folder of the peer's libraries with --peer-llama-cpp or in "
-                          "$REALIZAR_PEER_LLAMA_CPP");
-    constexpr int kAllLayers = 999;
-    const bool gpu = options.peer.ends_with("=vulkan") || options.peer.ends_with("=cuda");
-    return bench::llama_cpp_contender(folder, options.model, static_cast<int>(threads),
-                                      options.context, sequences,
-                                      gpu ? kAllLayers : options.gpu_layers);
-}
-
 // Appends the entries of one backend and its peer.
 Status measure_one(const BenchOptions &options, const std::vector<bench::Workload> &work,
                    Json &entries, Json &model) {
     const uint32_t sequences = std::ranges::max(options.sequences);
+    const auto progress = [&](const std::string &what) {
+        if (options.verbose) print_note(what);
+        return !Interrupt::requested();
+    };
+    RZ_ASSIGN(auto measured, measure_loading(options, progress)); // before anything else is loaded
+    const size_t loads = measured.size();
     RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
     if (model.is_null()) {
         RZ_ASSIGN(model, model_json(options, loaded.engine->file()));
     }
     std::vector<std::unique_ptr<bench::Contender>> contenders;
     contenders.push_back(bench::realizar_contender(loaded.engine, "realizar"));
+    const bool roof = options.peer == "memory";
+    const uint32_t threads = loaded.backends->host().threads();
     if (!options.peer.empty()) {
-        RZ_ASSIGN(auto peer, make_peer(options, sequences, loaded.backends->host().threads()));
+        RZ_ASSIGN(auto peer, roof ? bench::memory_contender(*loaded.engine, threads)
+                                  : make_peer(options, sequences, threads));
         contenders.push_back(std::move(peer));
     }
     std::vector<std::array<uint8_t, 16>> gpus;
@@ -129,19 +124,19 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
         std::memcpy(gpus.back().data(), info.uuid, sizeof info.uuid);
     }
     const auto sensors = bench::machine_sensors(gpus);
-    const auto progress = [&](const std::string &what) {
-        if (options.verbose) print_note(what);
-        return !Interrupt::requested();
-    };
-    RZ_ASSIGN(const auto measured,
-              bench::measure(contenders, work, options.rule, progress, sensors.get()));
+    RZ_ASSIGN(auto tests, bench::measure(contenders, work, options.rule, progress, sensors.get()));
+    std::ranges::move(tests, std::back_inserter(measured));
     const bench::Subject ours = subject_of(options, loaded);
+    const bench::StepBytes bytes(*loaded.engine);
     for (size_t i = 0; i < measured.size(); ++i) {
-        const bool own = i % contenders.size() == 0;
+        const bool own = measured[i].contender == contenders.front()->name();
         const bench::Subject subject = own ? ours : peer_subject(ours, options.peer);
         Json entry = bench::entry_json(subject, measured[i], options.rule);
-        if (own && contenders.size() > 1)
+        if (own && i + 1 < measured.size() && measured[i + 1].contender != measured[i].contender)
             entry["ratio_to_peer"] = measured[i].median() / measured[i + 1].median();
+        if (own && roof && i >= loads)
+            entry["roof"] =
+                bench::roof_json(bytes.mean_of(measured[i].work), measured[i], measured[i + 1]);
         entries.push_back(std::move(entry));
     }
     return {};
@@ -173,10 +168,14 @@ Status measure_all(const BenchOptions &options, const std::vector<bench::Workloa
 }
 
 Status check(const BenchOptions &options, const std::vector<bench::Workload> &work) {
-    if (work.empty())
+    if (work.empty() && !options.load)
         return make_error(Code::invalid_argument, "no_test",
-                          "expected at least one of -p and -n above 0");
-    if (!options.peer.empty() && options.model.empty())
+                          "expected at least one of -p and -n above 0, or --load");
+    if (options.peer == "memory" &&
+        std::ranges::any_of(work, [](const auto &one) { return one.prompt > 0; }))
+        return make_error(Code::invalid_argument, "no_prompts",
+                          "memory is a peer of decoding only: expected -p 0 with it");
+    if (!options.peer.empty() && options.peer != "memory" && options.model.empty())
         return make_error(Code::invalid_argument, "no_model",
                           "a peer needs a model file: expected one with -m");
     if (options.all_backends &&
@@ -189,6 +188,22 @@ Status check(const BenchOptions &options, const std::vector<bench::Workload> &wo
 
 } // namespace
 
+Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options, uint32_t sequences,
+                                                    uint32_t threads) {
+    std::string folder = options.peer_folder;
+    if (const char *set = std::getenv("REALIZAR_PEER_LLAMA_CPP"); folder.empty() && set)
+        folder = set;
+    if (folder.empty())
+        return make_error(Code::invalid_argument, "no_peer_folder",
+                          "expected the folder of the peer's libraries with --peer-llama-cpp or in "
+                          "$REALIZAR_PEER_LLAMA_CPP");
+    constexpr int kAllLayers = 999;
+    const bool gpu = options.peer.ends_with("=vulkan") || options.peer.ends_with("=cuda");
+    return bench::llama_cpp_contender(folder, options.model, static_cast<int>(threads),
+                                      options.context, sequences,
+                                      gpu ? kAllLayers : options.gpu_layers);
+}
+
 Result<Json> run_benchmark(const BenchOptions &given) {
     BenchOptions options = given;
     if (options.peer.empty() && !options.peer_folder.empty()) options.peer = "llama.cpp";
@@ -198,9 +213,12 @@ Result<Json> run_benchmark(const BenchOptions &given) {
     }
     const std::vector<bench::Workload> work = workloads(options);
     RZ_TRY(check(options, work));
-    if (options.context == 0)
+    if (options.context == 0) {
+        constexpr uint32_t kOnlyLoaded = 512; // the same for all who load
+        options.context = work.empty() ? kOnlyLoaded : 0;
         for (const bench::Workload &one : work)
             options.context = std::max(options.context, one.context());
+    }
     Json entries = Json::array(), model;
     RZ_TRY(options.all_backends ? measure_all(options, work, entries, model)
                                 : measure_one(options, work, entries, model));

@@ -5,6 +5,7 @@
 #include "tools/realizar/commands.h"
 #include "tools/realizar/options.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@ struct BenchOptions : ModelOptions {
     bench::StopRule rule;
     std::string output = "table";
     bool all_backends = false;
-    std::string peer, peer_folder; // "llama.cpp=vulkan"; empty folder: of the environment
+    bool load = false; // times loading too
+    std::string peer,
+        peer_folder; // "llama.cpp=vulkan"; empty folder: of the environment; or "memory"
     int gpu_layers = 0;
     std::string history;
     bool no_history = false;
@@ -25,6 +28,15 @@ struct BenchOptions : ModelOptions {
 
 // Measures what the options ask for; the document of bench/record.h.
 Result<Json> run_benchmark(const BenchOptions &options);
+
+// The peer that the options name, with their model. Tag: no_peer_folder.
+Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options, uint32_t sequences,
+                                                    uint32_t threads);
+
+// Loads of the model by realizar and by the peer, if that loads anything; nothing without --load.
+Result<std::vector<bench::Measurement>>
+measure_loading(const BenchOptions &options,
+                const std::function<bool(const std::string &)> &progress);
 
 // Where results are appended: $XDG_DATA_HOME/realizar/bench.jsonl or the same below ~/.local/share;
 // empty where there is no home.
