@@ -20,6 +20,8 @@ constexpr int64_t kFewRows = 16;
 // Below this a part of a run does not sink, however short it was alone.
 constexpr double kLeast = 1e-7; // seconds
 
+std::string alone_bucket(const StepSample &sample) { return "alone:" + bucket_of(sample); }
+
 // A run of atoms, by the weights that it needs.
 struct Window {
     size_t first, last; // atoms, both included
@@ -46,6 +48,9 @@ class Measurer {
             return known(atom, sample) != nullptr;
         });
     }
+    // Kinds of atoms that a device lacks, those that take most of a step first.
+    std::vector<size_t> kinds_by_weight() const;
+    bool hopeless() const;
     bool late() const { return Clock::now() > options_.deadline; }
     // Errors other than that the device cannot are passed on.
     Status measure_alone(size_t atom);
@@ -76,15 +81,51 @@ size_t Measurer::same_as(size_t atom) const {
     return first;
 }
 
+std::vector<size_t> Measurer::kinds_by_weight() const {
+    std::map<size_t, uint64_t> bytes; // of all atoms of a kind
+    for (size_t i = 0; i < atoms_.size(); ++i)
+        bytes[same_as(i)] += bytes_[i] + 1;
+    std::vector<size_t> kinds;
+    for (const auto &[kind, sum] : bytes)
+        kinds.push_back(kind);
+    std::ranges::stable_sort(kinds, std::greater<>(), [&](size_t kind) { return bytes[kind]; });
+    return kinds;
+}
+
+bool Measurer::hopeless() const {
+    for (const std::string &rival : options_.rivals) {
+        double here = 0, there = 0;
+        for (const Atom &atom : atoms_)
+            for (const StepSample &sample : options_.samples) {
+                const Cost *mine = find_cost(store_, identity_, atom, sample);
+                const Cost *theirs = find_cost(store_, rival, atom, sample);
+                if (!mine || !theirs) continue;
+                here += mine->seconds * sample.weight;
+                there += theirs->seconds * sample.weight;
+            }
+        if (here > kHopeless * there && there > 0) return true;
+    }
+    return false;
+}
+
 Status Measurer::measure_alone(size_t atom) {
+    bool all = true; // known by an earlier call
+    for (size_t i = 0; i < options_.samples.size(); ++i) {
+        const Cost *cost = find_cost(store_, identity_, atoms_[atom], options_.samples[i]);
+        if (cost) alone_[{atom, i}] = *cost;
+        all &= cost != nullptr;
+    }
+    if (all) return {};
     auto meter = RegionMeter::create(device_, options_, atoms_[atom].begin, atoms_[atom].end);
     for (size_t s = 0; meter.ok() && s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
+        if (alone_.contains({atom, s})) continue;
         if (late() && sample.variant > 0) break;
         auto cost = meter->time(sample);
         if (!cost.ok()) return std::move(cost).error();
         cost->seconds = std::max(cost->seconds - launch_, kLeast);
         alone_[{atom, s}] = *cost;
+        store_.put(identity_, atoms_[atom].signature[sample.variant], alone_bucket(sample), *cost);
     }
     return meter.ok() ? Status{} : Status(std::move(meter).error());
 }
@@ -133,14 +174,18 @@ Status Measurer::measure_window(const Window &window) {
         RegionMeter::create(device_, options_, atoms_[window.first].begin, atoms_[window.last].end);
     if (!meter.ok())
         return device_cannot(meter.error()) ? Status{} : Status(std::move(meter).error());
+    bool timed = false; // so that each call goes further than the last one
     for (size_t s = 0; s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
-        if (late()) return {};
         if (sample.symbols.front() > kFewRows) continue;
-        bool all = true;
-        for (size_t i = window.first; i <= window.last; ++i)
+        bool all = true, done = true;
+        for (size_t i = window.first; i <= window.last; ++i) {
             all &= alone_.contains({same_as(i), s});
-        if (!all) continue;
+            done &= known(i, sample) != nullptr;
+        }
+        if (!all || done) continue;
+        if (timed && late()) return {};
+        timed = true;
         auto cost = meter->time(sample);
         if (!cost.ok())
             return device_cannot(cost.error()) ? Status{} : Status(std::move(cost).error());
@@ -154,26 +199,25 @@ Status Measurer::measure() {
     for (size_t i = 0; i < atoms_.size(); ++i)
         all_known &= complete(i);
     if (all_known) return {};
-    std::set<size_t> kinds;
-    for (size_t i = 0; i < atoms_.size(); ++i) {
-        const size_t kind = same_as(i);
-        if (!kinds.insert(kind).second) continue;
+    for (const size_t kind : kinds_by_weight()) {
         if (options_.go_on && !options_.go_on())
             return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
-        if (late()) return {};
+        if (late() || hopeless()) return {};
         if (auto status = measure_alone(kind); !status.ok() && !device_cannot(status.error()))
             return status;
-    }
-    for (const auto &[key, cost] : alone_) {
-        const StepSample &sample = options_.samples[key.second];
-        store_.put(identity_, atoms_[key.first].signature[sample.variant], bucket_of(sample), cost);
     }
     for (const Window &window : windows()) {
         if (options_.go_on && !options_.go_on())
             return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
-        if (late()) break;
+        if (late() || hopeless()) return {};
         RZ_TRY(measure_window(window));
     }
+    if (late()) return {};
+    // Those that have no company, and steps in which it does not matter.
+    for (const auto &[key, cost] : alone_)
+        if (const StepSample &sample = options_.samples[key.second]; !known(key.first, sample))
+            store_.put(identity_, atoms_[key.first].signature[sample.variant], bucket_of(sample),
+                       cost);
     return {};
 }
 
@@ -184,6 +228,13 @@ std::string bucket_of(const StepSample &sample) {
     for (const int64_t symbol : sample.symbols)
         text += (text.empty() ? "" : ",") + std::to_string(symbol);
     return text;
+}
+
+const Cost *find_cost(const CostStore &store, const std::string &identity, const Atom &atom,
+                      const StepSample &sample) {
+    const uint64_t signature = atom.signature[sample.variant];
+    const Cost *company = store.find(identity, signature, bucket_of(sample));
+    return company ? company : store.find(identity, signature, alone_bucket(sample));
 }
 
 Status measure_atoms(const DevicePtr &device, const std::string &identity,

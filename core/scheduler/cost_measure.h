@@ -26,16 +26,25 @@ struct MeasureOptions {
     std::function<Result<WeightBytes>(uint64_t key)> weights; // as RunnerOptions has them
     std::function<void(std::span<const std::byte>)> release;
     std::chrono::steady_clock::time_point deadline; // nothing is begun behind it
+    // Other devices that the store knows. One that takes kHopeless times as long as one of them, for what
+    // both have measured, is not measured further.
+    std::vector<std::string> rivals;
     // Called between measurements; false cancels.
     std::function<bool()> go_on;
 };
 
+inline constexpr double kHopeless = 8;
+
 std::string bucket_of(const StepSample &sample);
+// What is known of an atom: in company, or else alone. nullptr: nothing.
+const Cost *find_cost(const CostStore &store, const std::string &identity, const Atom &atom,
+                      const StepSample &sample);
 
 // What the store lacks for these atoms on this device, for all samples, is measured and put there.
 // Small parts are measured alone; what they take in the company that they will have, where caches are
 // cold and neighbours fuse, is found by measuring long runs of atoms, and the parts share that. What
-// the device refuses or has no memory for is left out, and so is what the deadline did not allow.
+// the device refuses or has no memory for is left out, and so is what the deadline did not allow: a
+// later call goes on with that.
 // Tag cancelled.
 Status measure_atoms(const DevicePtr &device, const std::string &identity,
                      std::span<const Atom> atoms, const MeasureOptions &options, CostStore &store);

@@ -70,8 +70,12 @@ struct ModelPlanner::Work {
     std::span<const Graph> variants;
     const Support &support;
 
+    std::vector<bool> hopeless = std::vector<bool>(options.devices.size(), false);
+
     size_t devices() const { return options.devices.size(); }
     Status fill(std::vector<Atom> atoms, const Exclusions &exclusions);
+    // Costs that one device lacks, after those of another one that has all.
+    void estimate_by_others();
     // Of all samples, or of those of one variant.
     PlanProblem problem(std::optional<size_t> variant) const;
     void set_budgets(PlanProblem &problem) const;
@@ -105,8 +109,7 @@ Status ModelPlanner::Work::fill(std::vector<Atom> atoms, const Exclusions &exclu
             part.memory.push_back(need.total());
             std::vector<Cost> costs;
             for (const StepSample &sample : options.samples) {
-                const Cost *known = options.store->find(identity[d], atom.signature[sample.variant],
-                                                        bucket_of(sample));
+                const Cost *known = find_cost(*options.store, identity[d], atom, sample);
                 costs.push_back(
                     known ? *known : Cost{estimate(variants[sample.variant], atom, sample), 1, 0});
             }
@@ -116,6 +119,40 @@ Status ModelPlanner::Work::fill(std::vector<Atom> atoms, const Exclusions &exclu
         report.parts.push_back(std::move(part));
     }
     return {};
+}
+
+void ModelPlanner::Work::estimate_by_others() {
+    const auto all_known = [&](size_t d) {
+        return std::ranges::all_of(report.parts, [d](const PlanPart &part) {
+            return !part.atom.runs[d] || std::ranges::all_of(part.cost[d], [](const Cost &cost) {
+                return cost.runs > 0;
+            });
+        });
+    };
+    for (size_t d = 0; d < devices(); ++d) {
+        if (all_known(d)) continue;
+        for (size_t other = 0; other < devices(); ++other) {
+            if (!all_known(other)) continue;
+            double here = 0, there = 0;
+            const auto each = [&](auto &&visit) {
+                for (PlanPart &part : report.parts)
+                    for (size_t s = 0; s < options.samples.size(); ++s)
+                        if (part.atom.runs[d] && part.atom.runs[other])
+                            visit(part.cost[d][s], part.cost[other][s], options.samples[s].weight);
+            };
+            each([&](const Cost &mine, const Cost &theirs, double weight) {
+                if (mine.runs == 0) return;
+                here += mine.seconds * weight;
+                there += theirs.seconds * weight;
+            });
+            if (here <= 0 || there <= 0) continue;
+            each([&](Cost &mine, const Cost &theirs, double) {
+                if (mine.runs == 0) mine.seconds = theirs.seconds * here / there;
+            });
+            hopeless[d] = here > kHopeless * there;
+            break;
+        }
+    }
 }
 
 double ModelPlanner::Work::weighed(const PlanPart &part, size_t device,
@@ -192,7 +229,7 @@ bool ModelPlanner::Work::measured(const Placement &placement) const {
     if (device.size() != report.parts.size()) return false;
     for (size_t i = 0; i < device.size(); ++i)
         for (const Cost &cost : report.parts[i].cost[device[i]])
-            if (cost.runs == 0) return false;
+            if (cost.runs == 0 && !hopeless[device[i]]) return false;
     return true;
 }
 
@@ -255,13 +292,23 @@ std::string ModelPlanner::Work::reason(size_t variant, size_t first, size_t last
     for (size_t i = first; i <= last; ++i)
         for (size_t d = 0; d < devices(); ++d)
             total[d] += weighed(report.parts[i], d, variant) / std::max(steps, 1e-9);
+    const auto guessed = [&](size_t d) {
+        for (size_t i = first; i <= last; ++i)
+            for (const Cost &cost : report.parts[i].cost[d])
+                if (cost.runs == 0) return true;
+        return false;
+    };
     std::string text = milliseconds(total[here]) + " a step";
     size_t best = here;
     for (size_t d = 0; d < devices(); ++d)
         if (total[d] < total[best]) best = d;
     for (size_t d = 0; d < devices(); ++d)
         if (d != here)
-            text += ", " + (total[d] == kRefused ? "not possible" : milliseconds(total[d])) +
+            text += ", " +
+                    (total[d] == kRefused ? "not possible"
+                     : !guessed(d)        ? milliseconds(total[d])
+                     : hopeless[d]        ? "far more"
+                                          : "not measured") +
                     " on " + options.devices[d]->label();
     if (best != here)
         text += "; " + options.devices[best]->label() +
@@ -313,7 +360,7 @@ void ModelPlanner::Work::predict() {
 }
 
 Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &exclusions,
-                             std::span<const Atom> atoms) {
+                             std::span<const Atom> atoms, bool all) {
     const auto start = Clock::now();
     const size_t count = options_.devices.size();
     MeasureOptions measure;
@@ -335,6 +382,15 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
                                               std::max(left, std::chrono::duration<double>(0)) /
                                               static_cast<double>(count - d));
         const std::string identity = device_identity(*device, options_.threads);
+        measure.rivals.clear();
+        for (size_t other = 0; other < count && !all; ++other) {
+            // Where this one is needed, its costs are.
+            const bool can = std::ranges::all_of(
+                atoms, [&](const Atom &atom) { return !atom.runs[d] || atom.runs[other]; });
+            if (other != d && can && !exclusions.lost.contains(other))
+                measure.rivals.push_back(
+                    device_identity(*options_.devices[other], options_.threads));
+        }
         if (!options_.store->find_link(identity)) {
             const auto link = measure_link(device);
             if (link.ok()) options_.store->put_link(identity, *link);
@@ -343,7 +399,10 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
         for (const Atom &atom : atoms)
             if (atom.runs[d]) mine.push_back(atom);
         auto status = measure_atoms(device, identity, mine, measure, *options_.store);
-        if (!status.ok() && status.error().code == Code::cancelled) return status;
+        if (!status.ok() && status.error().code == Code::cancelled) {
+            (void)options_.store->save(); // the next time goes on with what is known
+            return status;
+        }
     }
     report_.measuring += std::chrono::duration<double>(Clock::now() - start).count();
     // A store that cannot be written costs time, not the model.
@@ -367,9 +426,11 @@ Result<std::vector<Placement>> ModelPlanner::place(std::span<const Graph> varian
     }
     report_.by_cost = true;
     std::vector<Atom> atoms = cut_into_atoms(variants, support);
-    RZ_TRY(measure(variants, exclusions, atoms));
+    // Where the model does not fit, the costs of slow devices count too.
+    RZ_TRY(measure(variants, exclusions, atoms, !fits.ok()));
     Work work{options_, report_, variants, support};
     RZ_TRY(work.fill(std::move(atoms), exclusions));
+    work.estimate_by_others();
     // Nothing speaks against the preferred placement as long as not all of it was measured.
     const bool unknown = fits.ok() && !work.measured(preferred);
     const auto home = unknown ? no_comparison() : work.solve_all(preferred);

@@ -88,7 +88,7 @@ class ModelPlanner {
   private:
     struct Work; // of one place(), plan.cpp
     Status measure(std::span<const Graph> variants, const Exclusions &exclusions,
-                   std::span<const Atom> atoms);
+                   std::span<const Atom> atoms, bool all);
     PlanOptions options_;
     PlanReport report_;
 };

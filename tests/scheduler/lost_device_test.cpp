@@ -34,12 +34,18 @@ class LostDevice : public testing::Test {
         options.notice = [this](const std::string &text) { notices_.push_back(text); };
         return Engine::load(file_, options);
     }
-    // 20 tokens after a prompt of nine: two batches and 19 single tokens, so 21 steps.
-    static Result<std::vector<Token>> tell(Session &session) {
+    // 20 tokens after a prompt of nine: two batches and 19 single tokens, so 21 steps. With `ahead` the
+    // device chooses so many of them in a submission.
+    uint32_t ahead = 0;
+    float temperature = 0;
+    Result<std::vector<Token>> tell(Session &session) {
         RZ_ASSIGN(const auto prompt, prompt_tokens(*session.engine().tokenizer(),
                                                    "Once upon a time there was a small fox who"));
         GenerateOptions options;
-        options.sampling.temperature = 0;
+        options.sampling.temperature = temperature;
+        options.sampling.seed = 11;
+        options.sampling.repeat_penalty = 1;
+        options.tokens_per_submission = ahead;
         options.max_tokens = 20;
         options.ignore_end = true;
         RZ_ASSIGN(const Generation answer, generate(session, std::span(prompt).first(9), options));
@@ -81,6 +87,20 @@ TEST_F(LostDevice, NoTokenIsLostOrChanged) {
     ASSERT_EQ(expected.size(), 20u);
     EXPECT_EQ(lose_at(1, expected), 21);
     EXPECT_EQ(notices_.size(), 0u); // the last one was not lost
+}
+
+// In a submission of several tokens: none of them was seen, and the host chooses what the device would
+// have chosen.
+TEST_F(LostDevice, SeveralTokensAtATimeToo) {
+    for (const float degrees : {0.0f, 0.9f}) {
+        SCOPED_TRACE(degrees);
+        temperature = degrees;
+        ahead = 0;
+        RZ_ASSERT_OK(const auto expected, tell({reference_}));
+        ASSERT_EQ(expected.size(), 20u);
+        ahead = 5;
+        EXPECT_EQ(lose_at(1, expected), 6); // two batches and 19 tokens in four submissions
+    }
 }
 
 TEST_F(LostDevice, InTheMiddleOfAStepToo) {

@@ -98,6 +98,51 @@ TEST_F(ModelPlans, CostsAreKeptAndUsedAgain) {
     EXPECT_EQ(cancelled.error().code, Code::cancelled);
 }
 
+// What was measured before time or patience ended is kept, and the next call goes on from there.
+TEST_F(ModelPlans, MeasuringGoesOnWhereItEnded) {
+    const auto file = std::filesystem::temp_directory_path() /
+                      ("realizar-partial-" + std::to_string(::getpid()) + ".json");
+    std::filesystem::remove(file);
+    EngineOptions engine = options({partial_, reference_});
+    engine.placement.by_cost = true;
+    engine.placement.costs = file;
+    size_t asked = 0, patience = 4;
+    engine.placement.progress = [&](uint64_t, uint64_t) { return ++asked < patience; };
+    ASSERT_FALSE(Engine::plan(file_, engine).ok());
+    const CostStore kept(file);
+    const std::string identity = device_identity(*partial_, engine.placement.threads);
+    EXPECT_NE(kept.find_link(identity), nullptr);
+    patience = SIZE_MAX;
+    asked = 0;
+    RZ_ASSERT_OK(const ModelPlan rest, Engine::plan(file_, engine));
+    for (const PlanPart &part : rest.report.parts)
+        for (const Cost &cost : part.cost[0])
+            EXPECT_GT(cost.runs, 0u) << part.atom.name;
+    std::filesystem::remove(file);
+}
+
+// The reference is slower by orders of magnitude than the CPU's kernels: a part of the model is enough
+// to know.
+TEST_F(ModelPlans, AHopelessDeviceIsNotMeasuredToTheEnd) {
+    auto choice = test::backends().choose({"cpu", "", true});
+    if (!choice.ok()) GTEST_SKIP() << "no CPU backend";
+    EngineOptions engine = options({choice->devices.front(), partial_});
+    engine.placement.by_cost = true;
+    RZ_ASSERT_OK(const ModelPlan plan, Engine::plan(file_, engine));
+    size_t unknown = 0, known = 0;
+    for (const PlanPart &part : plan.report.parts)
+        for (size_t s = 0; s < plan.samples.size(); ++s) {
+            EXPECT_GT(part.cost[0][s].runs, 0u) << part.atom.name;
+            (part.cost[1][s].runs > 0 ? known : unknown) += 1;
+            EXPECT_GT(part.cost[1][s].seconds, part.cost[0][s].seconds) << part.atom.name;
+        }
+    EXPECT_GT(known, 0u);
+    EXPECT_GT(unknown, 0u);
+    for (const Placement &placement : plan.placements)
+        for (const PlacedRegion &region : placement)
+            EXPECT_EQ(region.device, 0u) << region.reason;
+}
+
 // What does not fit moves, no more than that, and the text stays.
 TEST_F(ModelPlans, ADeviceThatHoldsHalfTakesHalf) {
     RZ_ASSERT_OK(const auto whole, Engine::load(file_, options({reference_})));
