@@ -23,6 +23,7 @@ th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px soli
 td.n, th.n { text-align: right; } .soft { color: var(--soft); }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 .bar { fill: var(--bar); } .peer { fill: var(--peer); } .whisker { stroke: var(--ink); }
+td { overflow-wrap: anywhere; }
 .trend { fill: none; stroke: var(--bar); stroke-width: 2; } .axis { stroke: var(--line); }
 </style>
 )";
@@ -60,7 +61,12 @@ bool is_peer(const Json &entry) {
 // A value that is text, a number or null, as a cell.
 std::string plain(const Json &value) {
     if (value.is_null()) return "unknown";
-    return value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_number_float()) return number(value.get<double>(), 2);
+    if (!value.is_array()) return value.is_string() ? value.get<std::string>() : value.dump();
+    std::string list;
+    for (const Json &entry : value)
+        list += (list.empty() ? "" : ", ") + plain(entry);
+    return list;
 }
 
 std::string pairs_table(const Json &object) {
@@ -135,14 +141,19 @@ std::string trend(const std::vector<Point> &points) {
     for (const Point &point : points)
         most = std::max(most, point.rate);
     const double step = (kWidth - 2 * kPad) / static_cast<double>(points.size() - 1);
-    std::string line;
-    for (size_t i = 0; i < points.size(); ++i)
-        line += number(kPad + step * static_cast<double>(i)) + "," +
-                number(kHeight - kPad - (kHeight - 2 * kPad) * points[i].rate / most) + " ";
+    std::string line, dots;
+    for (size_t i = 0; i < points.size(); ++i) {
+        const std::string x = number(kPad + step * static_cast<double>(i));
+        const std::string y = number(kHeight - kPad - (kHeight - 2 * kPad) * points[i].rate / most);
+        line += x + "," + y + " ";
+        dots += "<circle class=bar r=3 cx=" + x + " cy=" + y + "><title>" +
+                escaped(points[i].when) + ": " + number(points[i].rate, 2) +
+                " tok/s</title></circle>";
+    }
     return "<svg viewBox=\"0 0 " + number(kWidth, 0) + " " + number(kHeight, 0) +
            "\" role=img>\n<line class=axis x1=0 x2=" + number(kWidth, 0) +
            " y1=" + number(kHeight - kPad) + " y2=" + number(kHeight - kPad) +
-           " /><polyline class=trend points=\"" + line + "\" /></svg>\n<p class=soft>" +
+           " /><polyline class=trend points=\"" + line + "\" />" + dots + "</svg>\n<p class=soft>" +
            escaped(points.front().when) + " to " + escaped(points.back().when) + ", from " +
            number(points.front().rate, 2) + " to " + number(points.back().rate, 2) +
            " tok/s; the axis begins at 0.</p>\n";

@@ -21,6 +21,10 @@ by less than --variation or --budget is over; with -r exactly so often. With a p
 packed weights on both sides; each load is freed before the next, and the first is left out, so the file
 is in the page cache. Its rate is loads per second.
 --peer memory reads what a token must read (weights, cache) and computes nothing: the roof of decoding.
+--suite parity prints the checks IMP-001 to 005 and GPU-001 to 025 of bench/suites with target, limit
+and figure (status: target, pass, below the limit, fail for a wrong result, skip with the reason); those
+of a GPU run on the device of --backend or --device, or else on a GPU. --suite crossover times matrix
+products on every device and says from which size on which one is faster, and what the planner chose.
 Rates are medians in tokens per second with the interval that holds the median at 95 %; times are of
 one generated token, or of the whole prompt. Results are appended to a history unless --no-history.
 
@@ -31,6 +35,8 @@ Examples:
   realizar bench -m model.gguf -p 0 -n 64 --depth 4096
   realizar bench -m model.gguf --peer llama.cpp=vulkan --peer-llama-cpp /opt/llama.cpp/lib
   realizar bench -m model.gguf --backend cpu -t 2 -p 0 -n 64 --peer memory
+  realizar bench --suite parity -m model.gguf --peer-llama-cpp /opt/llama.cpp/lib
+  realizar bench --suite crossover
   realizar bench compare before.json after.json
   realizar bench report -o page.html)";
 
@@ -54,6 +60,7 @@ const std::array kOutputs = {
 };
 
 Status run(const BenchOptions &options) {
+    if (!options.suite.empty()) return run_suite(options);
     RZ_ASSIGN(const Json document, run_benchmark(options));
     for (const Output &output : kOutputs)
         if (options.output == output.name) print_text(output.text(document));
@@ -123,6 +130,11 @@ void add_bench(CLI::App &app, Action &action) {
         ->capture_default_str();
     command->add_flag("--all-backends", options->all_backends,
                       "each device of each plugin in turn, instead of --backend");
+    command->add_flag("--all-gpus", options->all_gpus,
+                      "each device that is no CPU in turn, instead of --backend");
+    command->add_option("--suite", options->suite, "checks instead of tests; -o table or json")
+        ->check(CLI::IsMember({"parity", "crossover"}))
+        ->type_name("NAME");
     add_peer_options(*command, *options);
     command->add_option("--history", options->history, "file to append results to")
         ->type_name("FILE");

@@ -94,6 +94,11 @@ bench::Subject peer_subject(bench::Subject subject, const std::string &name) {
     return subject;
 }
 
+// Before the host goes with the loaded model, signals must not look for it any more.
+struct LetGo {
+    ~LetGo() { Interrupt::watch(static_cast<Host *>(nullptr)); }
+};
+
 // Appends the entries of one backend and its peer.
 Status measure_one(const BenchOptions &options, const std::vector<bench::Workload> &work,
                    Json &entries, Json &model) {
@@ -105,6 +110,7 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
     RZ_ASSIGN(auto measured, measure_loading(options, progress)); // before anything else is loaded
     const size_t loads = measured.size();
     RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
+    const LetGo let_go;
     if (model.is_null()) {
         RZ_ASSIGN(model, model_json(options, loaded.engine->file()));
     }
@@ -149,12 +155,13 @@ Status measure_all(const BenchOptions &options, const std::vector<bench::Workloa
     RZ_ASSIGN(const auto backends, open_backends(options));
     for (const PluginRecord &record : backends->registry().records()) {
         if (record.path.empty()) continue;
-        if (record.state != PluginState::ready)
+        if (record.state != PluginState::ready && !options.all_gpus)
             entries.push_back(
                 bench::skipped_json(record.id.empty() ? record.path.filename().string() : record.id,
                                     "", record.reason));
         for (const rz_device_info &info : record.devices) {
             if (record.state != PluginState::ready) break;
+            if (options.all_gpus && info.kind == RZ_DEVICE_CPU) continue;
             BenchOptions one = options;
             one.device = {record.id, info.id, options.device.require};
             const Status status = measure_one(one, work, entries, model);
@@ -164,6 +171,9 @@ Status measure_all(const BenchOptions &options, const std::vector<bench::Workloa
                 bench::skipped_json(record.id, printable(info.name), status.error().message));
         }
     }
+    if (entries.empty())
+        return make_error(Code::unavailable, "no_device", "%s was found",
+                          options.all_gpus ? "no GPU" : "no backend");
     return {};
 }
 
@@ -178,11 +188,11 @@ Status check(const BenchOptions &options, const std::vector<bench::Workload> &wo
     if (!options.peer.empty() && options.peer != "memory" && options.model.empty())
         return make_error(Code::invalid_argument, "no_model",
                           "a peer needs a model file: expected one with -m");
-    if (options.all_backends &&
+    if ((options.all_backends || options.all_gpus) &&
         (options.device.backend != "auto" || !options.device.device.empty()))
-        return make_error(
-            Code::invalid_argument, "two_choices",
-            "expected --all-backends or a choice of --backend and --device, found both");
+        return make_error(Code::invalid_argument, "two_choices",
+                          "expected --all-backends, --all-gpus or a choice of --backend and "
+                          "--device, found both");
     return {};
 }
 
@@ -220,8 +230,8 @@ Result<Json> run_benchmark(const BenchOptions &given) {
             options.context = std::max(options.context, one.context());
     }
     Json entries = Json::array(), model;
-    RZ_TRY(options.all_backends ? measure_all(options, work, entries, model)
-                                : measure_one(options, work, entries, model));
+    RZ_TRY(options.all_backends || options.all_gpus ? measure_all(options, work, entries, model)
+                                                    : measure_one(options, work, entries, model));
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     Json environment = bench::environment_json();
     environment["realizar"] = REALIZAR_VERSION "+" REALIZAR_COMMIT;

@@ -24,10 +24,15 @@ struct BenchOptions : ModelOptions {
     int gpu_layers = 0;
     std::string history;
     bool no_history = false;
+    bool all_gpus = false; // of all devices those that are no CPU
+    std::string suite;     // instead of workloads: parity or crossover
 };
 
 // Measures what the options ask for; the document of bench/record.h.
 Result<Json> run_benchmark(const BenchOptions &options);
+
+// Prints what a suite finds (bench/suites). Tag of a check that failed: check_failed.
+Status run_suite(const BenchOptions &options);
 
 // The peer that the options name, with their model. Tag: no_peer_folder.
 Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options, uint32_t sequences,

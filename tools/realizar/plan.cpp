@@ -1,7 +1,11 @@
 // realizar plan: where each part of a model would run, and why.
+#include "bench/statistics.h"
+#include "bench/workload.h"
 #include "tools/realizar/commands.h"
+#include "tools/realizar/interrupt.h"
 #include "tools/realizar/options.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -10,21 +14,32 @@ namespace {
 
 constexpr const char *kFooter =
     R"(Measures what the parts of the model take on the devices, unless that is known from before, and
-shows the placement with the least time for an answer of 128 tokens to a prompt of 512.
+shows the placement with the least time for an answer of 128 tokens to a prompt of 512. "-" stands for
+what was not measured: a device that is far slower than another one is not measured to the end.
+--check loads the model as planned, and then on each device alone, and says how far each step was from
+its prediction and how much longer the plan takes than the best single device.
 
 Examples:
   realizar plan -m model.gguf
   realizar plan -m model.gguf --backend cpu,vulkan --device-memory vulkan=6GiB
+  realizar plan -m model.gguf --backend all --check
   realizar plan -m model.gguf --deny-device opencl -c 8192 --json)";
 
 struct PlanCommand : ModelOptions {
-    bool json = false;
+    bool json = false, check = false;
 };
 
 std::string label(const ModelPlan &plan, size_t device) { return plan.devices[device]->label(); }
 
 Json time_or_null(double seconds) {
     return seconds == kRefused ? Json(nullptr) : Json(seconds * 1e3);
+}
+
+// All of a step on one device; kRefused where a part cannot run there or was not measured.
+double alone(const ModelPlan &plan, size_t device, size_t step) {
+    for (const PlanPart &part : plan.report.parts)
+        if (!part.atom.runs[device] || part.cost[device][step].runs == 0) return kRefused;
+    return plan.report.single[device][step];
 }
 
 Json part_json(const ModelPlan &plan, const PlanPart &part) {
@@ -63,13 +78,13 @@ Json regions_json(const ModelPlan &plan) {
     return list;
 }
 
-void print_plan_json(const ModelPlan &plan) {
+Json plan_json(const ModelPlan &plan) {
     const PlanReport &report = plan.report;
     Json steps = Json::array(), parts = Json::array(), devices = Json::array();
     for (size_t s = 0; s < report.seconds.size(); ++s) {
         Json single = Json::object();
         for (size_t d = 0; d < plan.devices.size(); ++d)
-            single[label(plan, d)] = time_or_null(report.single[d][s]);
+            single[label(plan, d)] = time_or_null(alone(plan, d, s));
         steps.push_back({{"name", plan.samples[s].name},
                          {"variant", plan.samples[s].variant},
                          {"weight", plan.samples[s].weight},
@@ -87,58 +102,181 @@ void print_plan_json(const ModelPlan &plan) {
     }
     for (const PlanPart &part : report.parts)
         parts.push_back(part_json(plan, part));
-    print_json({{"by_cost", report.by_cost},
-                {"exact", report.exact},
-                {"measuring_s", report.measuring},
-                {"devices", std::move(devices)},
-                {"steps", std::move(steps)},
-                {"regions", regions_json(plan)},
-                {"parts", std::move(parts)}},
-               2);
+    return {{"by_cost", report.by_cost},       {"exact", report.exact},
+            {"measuring_s", report.measuring}, {"devices", std::move(devices)},
+            {"steps", std::move(steps)},       {"regions", regions_json(plan)},
+            {"parts", std::move(parts)}};
 }
 
 std::string time_text(double seconds) {
     char text[32];
-    std::snprintf(text, sizeof text, "%.3f ms", seconds * 1e3);
+    std::snprintf(text, sizeof text, "%.3f", seconds * 1e3);
     return seconds == kRefused ? "-" : text;
 }
 
-void print_plan_text(const ModelPlan &plan) {
-    const PlanReport &report = plan.report;
+std::string column(const std::string &text, size_t width) {
+    return std::string(width > text.size() ? width - text.size() : 0, ' ') + text;
+}
+
+std::string steps_text(const ModelPlan &plan) {
     std::string text;
-    for (size_t s = 0; s < report.seconds.size(); ++s) {
-        text += plan.samples[s].name + ": " + time_text(report.seconds[s]) + " (";
+    for (size_t s = 0; s < plan.report.seconds.size(); ++s) {
+        text += plan.samples[s].name + ": " + time_text(plan.report.seconds[s]) + " ms (";
         for (size_t d = 0; d < plan.devices.size(); ++d)
-            text += (d ? ", " : "") + label(plan, d) + " alone " + time_text(report.single[d][s]);
+            text += (d ? ", " : "") + label(plan, d) + " alone " + time_text(alone(plan, d, s));
         text += ")\n";
     }
-    for (const PlanPart &part : report.parts) {
-        char nodes[32];
-        std::snprintf(nodes, sizeof nodes, "%5zu-%-5zu ", part.atom.begin, part.atom.end - 1);
-        std::string line = nodes + part.atom.name;
-        line.resize(std::max<size_t>(line.size() + 1, 44), ' ');
+    return text;
+}
+
+// A line for each part: its nodes, its device, and what it takes on each device, in milliseconds.
+std::string parts_text(const ModelPlan &plan) {
+    if (plan.report.parts.empty()) return "";
+    constexpr size_t kName = 30, kDevice = 24, kTime = 10;
+    std::string text = "\nms for each part: ";
+    for (size_t s = 0; s < plan.samples.size(); ++s)
+        text += (s ? ", " : "") + plan.samples[s].name;
+    std::string head = "nodes         part";
+    head.resize(14 + kName, ' ');
+    head += "device";
+    head.resize(14 + kName + kDevice, ' ');
+    for (size_t d = 0; d < plan.devices.size(); ++d)
+        head += column(label(plan, d), kTime * plan.samples.size()) + " ";
+    text += "\n" + head + "\n";
+    for (const PlanPart &part : plan.report.parts) {
+        std::string line =
+            column(std::to_string(part.atom.begin), 5) + "-" + std::to_string(part.atom.end - 1);
+        line.resize(14, ' ');
+        line += printable(part.atom.name, kName - 1);
+        line.resize(14 + kName, ' ');
         line += label(plan, part.device.front());
         if (part.device.back() != part.device.front())
             line += ", prompts " + label(plan, part.device.back());
+        line.resize(std::max(line.size(), 14 + kName + kDevice), ' ');
         for (size_t d = 0; d < plan.devices.size(); ++d) {
-            line += "  " + label(plan, d);
             for (const Cost &cost : part.cost[d])
-                line += " " + time_text(part.atom.runs[d] ? cost.seconds : kRefused) +
-                        (cost.runs == 0 && part.atom.runs[d] ? "?" : "");
+                line += column(
+                    time_text(part.atom.runs[d] && cost.runs > 0 ? cost.seconds : kRefused), kTime);
+            line += " ";
         }
-        text += line + "\n";
+        text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
+    return text + "\n";
+}
+
+std::string plan_text(const ModelPlan &plan) {
+    std::string text = steps_text(plan) + parts_text(plan);
     for (size_t v = 0; v < plan.placements.size(); ++v)
         for (const PlacedRegion &region : plan.placements[v])
             text += std::string(v == 0 ? "tokens" : "prompts") + ": nodes " +
                     std::to_string(region.begin) + "-" + std::to_string(region.end - 1) + " on " +
                     label(plan, region.device) + ": " + region.reason + "\n";
-    print_text(text);
+    return text;
+}
+
+// The work of a step: rows behind so many positions, which for tokens are some around the planned one.
+bench::Workload workload_of(const StepSample &sample) {
+    constexpr uint32_t kTokens = 16;
+    const auto rows = static_cast<uint32_t>(sample.symbols.front());
+    const auto length = static_cast<uint32_t>(sample.symbols.back());
+    if (rows > 1) return {rows, 0, length - rows, 1};
+    const uint32_t decode = std::min(kTokens, length);
+    return {0, decode, length - decode, 1};
+}
+
+// Seconds of each step of the plan with these options.
+Result<std::vector<double>> time_steps(const ModelOptions &options,
+                                       std::span<const StepSample> samples) {
+    RZ_ASSIGN(const LoadedModel loaded, load_model(options));
+    // Before the host goes with the model, signals must not look for it any more.
+    const std::unique_ptr<Host, void (*)(Host *)> watched(
+        &loaded.backends->host(), [](Host *) { Interrupt::watch(static_cast<Host *>(nullptr)); });
+    std::vector<std::unique_ptr<bench::Contender>> one;
+    one.push_back(bench::realizar_contender(loaded.engine, "realizar"));
+    std::vector<bench::Workload> work;
+    for (const StepSample &sample : samples)
+        work.push_back(workload_of(sample));
+    bench::StopRule rule;
+    rule.budget_s = 3;
+    RZ_ASSIGN(const auto rows, bench::measure(one, work, rule, [](const std::string &) {
+                  return !Interrupt::requested();
+              }));
+    std::vector<double> seconds;
+    for (const bench::Measurement &row : rows)
+        seconds.push_back(bench::median(row.step_ms) / 1e3);
+    return seconds;
+}
+
+// [{"step", "predicted_ms", "measured_ms", "error", "single_ms": {device: ms or null}, "regret"}]
+Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
+    const bool planned = plan.report.by_cost;
+    RZ_ASSIGN(const std::vector<double> measured, time_steps(options, plan.samples));
+    Json rows = Json::array();
+    for (size_t s = 0; s < measured.size(); ++s) {
+        Json row = {
+            {"step", plan.samples[s].name},
+            {"predicted_ms", planned ? time_or_null(plan.report.seconds[s]) : Json(nullptr)},
+            {"measured_ms", measured[s] * 1e3},
+            {"error", nullptr},
+            {"single_ms", Json::object()},
+            {"regret", nullptr}};
+        if (planned) row["error"] = plan.report.seconds[s] / measured[s] - 1;
+        rows.push_back(std::move(row));
+    }
+    for (size_t d = 0; planned && d < plan.devices.size(); ++d) {
+        ModelOptions single = options;
+        single.device = {"auto", label(plan, d), true, {}};
+        // One that the plan has not measured to the end is out of the question.
+        const bool worth = alone(plan, d, 0) != kRefused;
+        const auto times =
+            worth ? time_steps(single, plan.samples) : Result<std::vector<double>>(Error());
+        if (!times.ok() && times.error().code == Code::cancelled) return times.error();
+        for (size_t s = 0; s < rows.size(); ++s) {
+            rows[s]["single_ms"][label(plan, d)] =
+                times.ok() ? Json((*times)[s] * 1e3) : Json(nullptr);
+            if (!times.ok()) continue;
+            const double regret = measured[s] / (*times)[s] - 1;
+            Json &most = rows[s]["regret"];
+            if (!most.is_number() || regret > most.get<double>()) most = regret;
+        }
+    }
+    return rows;
+}
+
+std::string check_text(const Json &rows) {
+    const auto number = [](const Json &value, double scale, const char *unit) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.3f",
+                      value.is_number() ? value.get<double>() * scale : 0);
+        return value.is_number() ? text + std::string(unit) : std::string("-");
+    };
+    std::string text = "\nchecked:\n";
+    for (const Json &row : rows) {
+        text += row["step"].get<std::string>() + ": predicted " +
+                number(row["predicted_ms"], 1, " ms") + ", measured " +
+                number(row["measured_ms"], 1, " ms") + ", error " +
+                number(row["error"], 100, " %") + ", regret " + number(row["regret"], 100, " %");
+        for (const auto &[device, time] : row["single_ms"].items())
+            text += ", " + device + " alone " + number(time, 1, " ms");
+        text += "\n";
+    }
+    return text;
 }
 
 Status run(const PlanCommand &options) {
     RZ_ASSIGN(const PlannedModel planned, plan_model(options));
-    options.json ? print_plan_json(planned.plan) : print_plan_text(planned.plan);
+    const ModelPlan &plan = planned.plan;
+    Json checked;
+    if (options.check) {
+        RZ_ASSIGN(checked, check_plan(options, plan));
+    }
+    if (!options.json) {
+        print_text(plan_text(plan) + (options.check ? check_text(checked) : ""));
+        return {};
+    }
+    Json document = plan_json(plan);
+    if (options.check) document["check"] = std::move(checked);
+    print_json(document, 2);
     return {};
 }
 
@@ -149,6 +287,7 @@ void add_plan(CLI::App &app, Action &action) {
     command->footer(kFooter);
     auto options = std::make_shared<PlanCommand>();
     command->add_flag("--json", options->json, "print JSON");
+    command->add_flag("--check", options->check, "load and time what was predicted");
     add_engine_options(*command, *options);
     command->callback([=, &action] { action = [=] { return run(*options); }; });
 }
