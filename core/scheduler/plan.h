@@ -86,7 +86,6 @@ class ModelPlanner {
     static constexpr double kGain = 0.05;
 
   private:
-    struct Work; // of one place(), plan.cpp
     Status measure(std::span<const Graph> variants, const Exclusions &exclusions,
                    std::span<const Atom> atoms, bool all);
     PlanOptions options_;
