@@ -83,6 +83,8 @@ Status Generator::next(Token token) {
     if (session_.tokens().size() == session_.engine().context() &&
         options_.context_policy == ContextPolicy::slide)
         RZ_TRY(slide());
+    // A device that was lost since took its way of choosing along.
+    if (!draws_.empty()) draws_.resize(std::min<size_t>(draws_.size(), tokens_ahead()));
     if (!draws_.empty()) {
         const size_t held = session_.tokens().size();
         auto status = next_ahead(token);
