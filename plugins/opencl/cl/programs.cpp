@@ -1,26 +1,14 @@
 #include "plugins/opencl/cl/programs.h"
 
+#include "plugins/opencl/cl/cache.h"
+
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 namespace realizar::opencl {
 
 namespace {
-
-// FNV-1a, 64 bits (Fowler, Noll, Vo): tells sources and damaged entries apart, no more.
-uint64_t hash(std::string_view bytes, uint64_t start = 0xcbf29ce484222325ull) {
-    for (const char c : bytes)
-        start = (start ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-    return start;
-}
-
-// Before the binary in a cache entry.
-struct EntryHead {
-    char magic[8] = {'r', 'z', 'o', 'p', 'e', 'n', 'c', 'l'};
-    uint64_t size = 0, checksum = 0;
-};
 
 std::string_view find_source(std::string_view name) {
     for (const Source &source : all_sources())
@@ -122,23 +110,10 @@ void Programs::build(cl_program program, const std::string &name, const std::str
 
 // None where there is no entry, or one that is damaged or that the driver refuses.
 Program Programs::from_cache(const std::string &key, const std::string &options) {
-    const rz_host &host = gpu_.host();
-    uint64_t size = 0;
-    if (host.cache_get(host.self, key.c_str(), nullptr, &size) != RZ_BUSY ||
-        size <= sizeof(EntryHead) || size > (uint64_t{1} << 28))
-        return {};
-    std::vector<unsigned char> entry(size);
-    if (host.cache_get(host.self, key.c_str(), entry.data(), &size) != RZ_OK ||
-        size != entry.size())
-        return {};
-    EntryHead head;
-    std::memcpy(&head, entry.data(), sizeof(head));
-    const unsigned char *binary = entry.data() + sizeof(head);
-    const size_t bytes = entry.size() - sizeof(head);
-    const std::string_view content(reinterpret_cast<const char *>(binary), bytes);
-    if (std::memcmp(head.magic, EntryHead().magic, sizeof(head.magic)) != 0 || head.size != bytes ||
-        head.checksum != hash(content))
-        return {};
+    const std::vector<unsigned char> entry = read_cache(gpu_.host(), key.c_str());
+    if (entry.empty()) return {};
+    const unsigned char *binary = entry.data();
+    const size_t bytes = entry.size();
     const cl_device_id device = gpu_.physical().handle;
     cl_int status = CL_SUCCESS, result = CL_SUCCESS;
     Program program(gpu_.api(), gpu_.api().clCreateProgramWithBinary(
@@ -150,7 +125,6 @@ Program Programs::from_cache(const std::string &key, const std::string &options)
     return program;
 }
 
-// Without success nothing is lost but time.
 void Programs::to_cache(const std::string &key, cl_program program) {
     const Api &api = gpu_.api();
     size_t size = 0;
@@ -158,16 +132,12 @@ void Programs::to_cache(const std::string &key, cl_program program) {
             CL_SUCCESS ||
         size == 0)
         return;
-    std::vector<unsigned char> entry(sizeof(EntryHead) + size);
-    unsigned char *binary = entry.data() + sizeof(EntryHead);
+    std::vector<unsigned char> content(size);
+    unsigned char *binary = content.data();
     if (api.clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof(binary), &binary, nullptr) !=
         CL_SUCCESS)
         return;
-    EntryHead head;
-    head.size = size;
-    head.checksum = hash({reinterpret_cast<const char *>(binary), size});
-    std::memcpy(entry.data(), &head, sizeof(head));
-    gpu_.host().cache_put(gpu_.host().self, key.c_str(), entry.data(), entry.size());
+    write_cache(gpu_.host(), key.c_str(), {reinterpret_cast<const char *>(binary), size});
 }
 
 } // namespace realizar::opencl
