@@ -1,5 +1,6 @@
 #include "plugins/opencl/driver.h"
 
+#include "plugins/opencl/clblast/library.h"
 #include "plugins/opencl/device.h"
 #include "plugins/opencl/plan/step.h"
 
@@ -29,6 +30,8 @@ std::string describe_features(const rz_driver &driver, const Physical &device) {
         text += device.features.mma ? " ptx mma" : " ptx";
     else if (device.features.dot)
         text += " dot";
+    if (device.features.products != Products::own)
+        text += " " + find_clblast(driver.api).library->name();
     if (!driver.settings.disabled.empty()) text += " without " + driver.settings.disabled;
     return text;
 }

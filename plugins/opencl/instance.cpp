@@ -26,6 +26,7 @@ rz_instance::rz_instance(rz_program &owner) : program(owner) {
         std::memset(mirror_.host(), 0, mirror_.size());
     }
     if (layout.scratch_bytes) scratch_ = gpu.allocate(layout.scratch_bytes);
+    if (program.room_bytes) room_ = gpu.allocate(program.room_bytes);
     for (uint32_t i = 0; i < places_.size(); ++i) {
         if (layout.inputs[i] >= 0)
             places_[i] = {inputs_.buffer(), static_cast<uint64_t>(layout.inputs[i])};
@@ -53,7 +54,7 @@ const Recording &rz_instance::recording(std::vector<int64_t> &symbols) {
     if (recordings_.size() >= kRecordings) recordings_.pop_back();
     Recording fresh;
     fresh.symbols = symbols;
-    Recorder recorder(program.device.gpu, places_, symbols, fresh.launches);
+    Recorder recorder(program.device.gpu, places_, symbols, fresh.launches, room_.buffer());
     for (const Step &step : program.steps)
         step.record(recorder);
     recordings_.push_front(std::move(fresh));

@@ -46,7 +46,7 @@ struct rz_instance {
     bool busy = false; // a submission runs; under rz_device::mutex
 
   private:
-    realizar::opencl::Memory inputs_, scratch_, mirror_, readback_;
+    realizar::opencl::Memory inputs_, scratch_, room_, mirror_, readback_;
     realizar::opencl::Memory coming_; // inputs of several steps
     uint32_t steps_ = 1;              // that mirror_ and coming_ have room for
     uint64_t changed_begin_ = UINT64_MAX, changed_end_ = 0; // of inputs_

@@ -54,13 +54,15 @@ std::vector<plugin::Lifetime> lifetimes(const rz_program &program) {
     return all;
 }
 
-void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
+void plan_steps(rz_program &program, const rz_weights *weights, bool fuse,
+                const Features &features) {
     Gpu &gpu = program.device.gpu;
     const auto groups = find_groups(program.region, fuse);
-    Planner planner(program.region, gpu.features(), weights, fuse);
+    Planner planner(program.region, features, weights, fuse);
     for (const FusedGroup &group : groups)
         group.plan(planner, group);
     program.steps = std::move(planner.steps_);
+    program.room_bytes = planner.room_bytes_;
     program.fixed.resize(program.region.tensors.size());
     program.fused_nodes = static_cast<uint32_t>(program.region.nodes.size() - groups.size());
     if (!planner.constants_.empty()) {
@@ -70,6 +72,19 @@ void plan_steps(rz_program &program, const rz_weights *weights, bool fuse) {
     for (const auto &[storage, offset] : planner.constant_offsets_)
         program.fixed[storage] = {program.constants.buffer(), offset};
     program.layout = plugin::lay_out(program.region, lifetimes(program), kPlaceAlignment);
+}
+
+// Without CLBlast if its memory would go beyond the budget (0: none).
+void plan_within(rz_program &program, const rz_weights *weights, bool fuse, uint64_t budget) {
+    Features features = program.device.gpu.features();
+    const Region region = program.region;
+    const std::vector<Place> fixed = program.fixed;
+    plan_steps(program, weights, fuse, features);
+    if (!budget || program.scratch_bytes() <= budget || !program.room_bytes) return;
+    features.products = Products::own;
+    program.region = region;
+    program.fixed = fixed;
+    plan_steps(program, weights, fuse, features);
 }
 
 // Recording at the hints builds the kernels of the usual submission now, and counts.
@@ -101,8 +116,9 @@ rz_code compile(rz_device *device, const rz_graph *graph, rz_weights *weights,
         if (code != RZ_OK) return code;
         program->tensor_count = static_cast<uint32_t>(program->region.tensors.size());
         program->bucketed = find_bucketed(program->region);
-        plan_steps(*program, weights, !options || !(options->flags & RZ_COMPILE_NO_FUSE));
         const uint64_t budget = options ? options->memory_budget : 0;
+        const bool fuse = !options || !(options->flags & RZ_COMPILE_NO_FUSE);
+        plan_within(*program, weights, fuse, budget);
         if (budget && program->scratch_bytes() > budget)
             return fail(err, RZ_OUT_OF_MEMORY, RZ_NONE,
                         "an instance needs %llu bytes, the budget is %llu",

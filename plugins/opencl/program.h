@@ -15,9 +15,12 @@ struct rz_program {
     std::vector<bool> bucketed{};                 // symbols that only bound the keys of ATTENTION
     uint32_t tensor_count = 0;                    // of the graph
     uint32_t fused_nodes = 0;
-    uint32_t launches = 0; // at the hints
+    uint32_t launches = 0;   // at the hints
+    uint64_t room_bytes = 0; // for CLBlast
 
-    uint64_t scratch_bytes() const { return layout.input_bytes + layout.scratch_bytes; }
+    uint64_t scratch_bytes() const {
+        return layout.input_bytes + layout.scratch_bytes + room_bytes;
+    }
     // The symbol values that a recording stands for: buckets where that is enough.
     void bucket(std::vector<int64_t> &symbols) const;
 };

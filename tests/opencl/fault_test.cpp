@@ -56,6 +56,10 @@ TEST(OpenClFaults, UnknownSettingsAreRefused) {
         EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
     }
     {
+        const Variable clblast("REALIZAR_OPENCL_CLBLAST", "yes");
+        EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
+    }
+    {
         const Variable profile("REALIZAR_OPENCL_PROFILE", "yes");
         EXPECT_CODE(RZ_INVALID_ARGUMENT, err, create());
     }

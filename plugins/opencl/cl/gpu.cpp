@@ -1,6 +1,7 @@
 #include "plugins/opencl/cl/gpu.h"
 
 #include "plugins/opencl/cl/programs.h"
+#include "plugins/opencl/clblast/choices.h"
 
 #include <algorithm>
 #include <chrono>
@@ -33,6 +34,8 @@ Gpu::Gpu(const rz_host &host, const Settings &settings, const Api &api, const Ph
         api, api.clCreateCommandQueue(context_.get(), physical.handle, kinds, &result));
     check(result, "clCreateCommandQueue");
     programs_ = std::make_unique<Programs>(*this);
+    if (features().products != Products::own) clblast_.emplace(*find_clblast(api).library);
+    choices_ = std::make_unique<Choices>(*this);
 }
 
 Gpu::~Gpu() {
@@ -157,12 +160,31 @@ void Gpu::queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_o
           "clEnqueueCopyBuffer");
 }
 
+void Gpu::enqueue(const Launch &launch, cl_event *event) {
+    if (launch.call) return launch.call(queue_.get(), event);
+    check(api_.clEnqueueNDRangeKernel(queue_.get(), launch.kernel.get(), 3, nullptr, launch.global,
+                                      launch.local, 0, nullptr, event),
+          "clEnqueueNDRangeKernel");
+}
+
+uint64_t Gpu::time(std::span<const Launch> launches) {
+    using Clock = std::chrono::steady_clock;
+    uint64_t best = UINT64_MAX;
+    for (int run = 0; run < 3; ++run) { // the first one warms up
+        finish();
+        const auto begin = Clock::now();
+        for (const Launch &launch : launches)
+            enqueue(launch, nullptr);
+        finish();
+        const auto ns = std::chrono::nanoseconds(Clock::now() - begin).count();
+        if (run) best = std::min(best, static_cast<uint64_t>(ns));
+    }
+    return best;
+}
+
 void Gpu::queue_launch(const Launch &launch) {
     cl_event event = nullptr;
-    check(api_.clEnqueueNDRangeKernel(queue_.get(), launch.kernel.get(), 3, nullptr, launch.global,
-                                      launch.local, 0, nullptr,
-                                      settings_.profile ? &event : nullptr),
-          "clEnqueueNDRangeKernel");
+    enqueue(launch, settings_.profile ? &event : nullptr);
     if (event) profile_.add(launch.name, Event(api_, event));
 }
 

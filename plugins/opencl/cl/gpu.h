@@ -3,14 +3,18 @@
 
 #include "plugins/opencl/cl/physical.h"
 #include "plugins/opencl/cl/profile.h"
+#include "plugins/opencl/clblast/library.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 
 namespace realizar::opencl {
 
 class Gpu;
+class Choices;
 class Programs;
 
 // Device memory, or memory of the host that the device can reach fast. Gives itself back.
@@ -39,8 +43,10 @@ class Memory {
     std::byte *host_ = nullptr;
 };
 
-// A kernel with all its arguments, ready to be queued again and again.
+// A kernel with all its arguments, or a call of a library that queues some: ready to be queued again and
+// again.
 struct Launch {
+    std::function<void(cl_command_queue, cl_event *)> call; // none: `kernel`
     Kernel kernel;
     size_t global[3] = {1, 1, 1}, local[3] = {1, 1, 1};
     const char *name = "";
@@ -54,13 +60,17 @@ class Gpu {
     Gpu &operator=(const Gpu &) = delete;
 
     const Api &api() const { return api_; }
+    cl_command_queue queue() const { return queue_.get(); }
     cl_context context() const { return context_.get(); }
     const Physical &physical() const { return physical_; }
     const Features &features() const { return physical_.features; }
     const Tuning &tuning() const { return settings_.tuning; }
+    // Null where it makes no products.
+    const Clblast *clblast() const { return clblast_ ? &clblast_->library() : nullptr; }
     const rz_host &host() const { return host_; }
     Counters &counters() { return counters_; }
     Programs &programs() { return *programs_; }
+    Choices &choices() { return *choices_; }
     bool profiles() const { return settings_.profile; }
     Profile &profile() { return profile_; }
 
@@ -82,6 +92,9 @@ class Gpu {
     void queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_offset,
                     uint64_t size);
     void queue_launch(const Launch &launch);
+    // Nanoseconds from the start to the end of these when the device does nothing else; runs them
+    // three times.
+    uint64_t time(std::span<const Launch> launches);
     // Fires when everything queued so far is done; starts it.
     Event queue_end();
     void finish();
@@ -100,6 +113,7 @@ class Gpu {
     friend class Memory;
     Memory create(uint64_t size, cl_mem_flags flags);
     void give_back(Memory &memory);
+    void enqueue(const Launch &launch, cl_event *event);
 
     const rz_host &host_;
     const Settings &settings_;
@@ -110,6 +124,8 @@ class Gpu {
     Context context_;
     CommandQueue queue_;
     std::unique_ptr<Programs> programs_;
+    std::optional<ClblastUser> clblast_;
+    std::unique_ptr<Choices> choices_;
     std::atomic<rz_code> fail_next_{RZ_OK};
     std::atomic<uint64_t> allocations_{0}, submissions_{0};
 };

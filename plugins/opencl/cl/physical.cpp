@@ -1,5 +1,7 @@
 #include "plugins/opencl/cl/physical.h"
 
+#include "plugins/opencl/clblast/library.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -96,6 +98,21 @@ Features features_of(const Api &api, cl_device_id device, const std::string &ext
     return f;
 }
 
+Products products_of(const Api &api, const Settings &settings, uint32_t kind) {
+    UseClblast use = settings.clblast;
+    if (use == UseClblast::by_device)
+        use = kind == RZ_DEVICE_CPU ? UseClblast::never : UseClblast::measured;
+    if (use == UseClblast::never || !find_clblast(api).library) return Products::own;
+    return use == UseClblast::always ? Products::clblast : Products::measured;
+}
+
+// More keeps a large device busy, a small one has less to spare.
+uint64_t slice_bytes(uint64_t memory, const Tuning &tuning) {
+    constexpr uint64_t kMega = uint64_t{1} << 20;
+    return tuning.clblast_slice ? tuning.clblast_slice * kMega
+                                : std::clamp(memory / 512, 16 * kMega, 256 * kMega);
+}
+
 // False with the reason when the device lacks something that the plain kernels need.
 bool usable(const Api &api, cl_device_id device, const std::string &name, std::string &reason) {
     if (!number<cl_bool>(api, device, CL_DEVICE_AVAILABLE))
@@ -131,6 +148,8 @@ Physical describe(const Api &api, cl_platform_id platform, cl_device_id device,
     p.max_allocation =
         std::min(p.memory, number<cl_ulong>(api, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE));
     p.features = features_of(api, device, extensions, settings);
+    p.features.products = products_of(api, settings, p.kind);
+    p.features.slice_bytes = slice_bytes(p.memory, settings.tuning);
     return p;
 }
 
@@ -150,6 +169,8 @@ std::vector<cl_platform_id> platforms_of(const Api &api) {
 std::vector<Physical> find_devices(const Api &api, const Settings &settings, const rz_host &host) {
     std::vector<Physical> found;
     std::string reasons;
+    if (settings.clblast != UseClblast::never && !find_clblast(api).library)
+        host.log(host.self, RZ_LOG_INFO, ("opencl: " + find_clblast(api).reason).c_str());
     for (const cl_platform_id platform : platforms_of(api)) {
         cl_uint count = 0;
         // A platform without devices answers with an error.

@@ -8,13 +8,17 @@
 
 namespace realizar::opencl {
 
+enum class Products { own, measured, clblast }; // who makes large products
+
 // What forms of kernels are chosen by: what a device offers beyond OpenCL 1.2, after
 // REALIZAR_OPENCL_DISABLE, and its sizes.
 struct Features {
-    bool dot = false;   // cl_khr_integer_dot_product on packed signed bytes
-    bool ptx = false;   // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
-    bool mma = false;   // and from 8.0 on: mma.sync m16n8k16
-    uint32_t units = 1; // compute units
+    bool dot = false; // cl_khr_integer_dot_product on packed signed bytes
+    bool ptx = false; // NVIDIA's assembly, from compute capability 7.0 on: dp4a, shuffles
+    bool mma = false; // and from 8.0 on: mma.sync m16n8k16
+    Products products = Products::own;
+    uint64_t slice_bytes = 0;        // of a matrix in F32 that CLBlast takes at a time
+    uint32_t units = 1;              // compute units
     uint32_t local_bytes = 16 << 10; // of local memory for a workgroup
 };
 

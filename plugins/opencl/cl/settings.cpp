@@ -47,7 +47,8 @@ void read_tuning(const std::string &text, Tuning &out) {
             uint32_t *value;
         } figures[] = {{"matvec_rows", &out.matvec_rows},     {"matvec_batch", &out.matvec_batch},
                        {"single_batch", &out.single_batch},   {"single_groups", &out.single_groups},
-                       {"decode_groups", &out.decode_groups}, {"decode_batch", &out.decode_batch}};
+                       {"decode_groups", &out.decode_groups}, {"decode_batch", &out.decode_batch},
+                       {"clblast_slice", &out.clblast_slice}};
         uint32_t *figure = nullptr;
         for (const auto &each : figures)
             if (name == each.name) figure = each.value;
@@ -77,6 +78,15 @@ void read_fail(const std::string &text, Settings &out) {
               text.c_str());
 }
 
+UseClblast read_clblast(const std::string &text) {
+    if (text.empty()) return UseClblast::by_device;
+    if (text == "0") return UseClblast::never;
+    if (text == "1") return UseClblast::always;
+    if (text == "auto") return UseClblast::measured;
+    raise(RZ_INVALID_ARGUMENT, "REALIZAR_OPENCL_CLBLAST: expected 0, 1 or auto, found '%s'",
+          text.c_str());
+}
+
 } // namespace
 
 Settings read_settings() {
@@ -89,6 +99,7 @@ Settings read_settings() {
     if (!profile.empty() && profile != "0" && profile != "1")
         raise(RZ_INVALID_ARGUMENT, "REALIZAR_OPENCL_PROFILE: expected 1, found '%s'",
               profile.c_str());
+    settings.clblast = read_clblast(environment("REALIZAR_OPENCL_CLBLAST"));
     read_fail(environment("REALIZAR_OPENCL_FAIL"), settings);
     return settings;
 }

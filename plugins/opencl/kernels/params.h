@@ -172,12 +172,12 @@ typedef struct {
     uint unused;
 } AttentionParams;
 
-// w in planes -> F16: y [rows, groups * 32].
+// Rows of w from `first` on -> F16 or F32: y [rows, k].
 typedef struct {
-    Planes w;
+    Planes w; // plain types: plane[0] and stride, in elements
     ulong y_at;
-    uint rows, unused;
-} HalfWeightsParams;
+    uint k, first, rows, unused;
+} DecodeParams;
 
 // MATMUL on x from HalfRowsParams and w of F16 [n, stride].
 typedef struct {

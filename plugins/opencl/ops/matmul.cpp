@@ -1,5 +1,5 @@
 // MATMUL, alone, with an addend, or several of one x.
-#include "plugins/opencl/ops/single.h"
+#include "plugins/opencl/ops/dense.h"
 
 #include <algorithm>
 
@@ -16,6 +16,7 @@ struct Vectors {
     std::optional<HalfRows> half;
     std::optional<Single> single; // with the first matrix
     std::optional<View> weights;  // room for one matrix in F16, for many rows
+    std::optional<Dense> dense;   // CLBlast, if it may make them
 };
 
 // Columns that a kernel of the matvec forms is built for.
@@ -90,7 +91,7 @@ void launch_half(Recorder &r, const Operands &o, uint32_t rows, const HalfRows &
                           o.w.view.stride(2),
                           0};
     if (o.w.type) {
-        const HalfWeightsParams decode = {o.w.planes(r), r.at(*room), n, 0};
+        const DecodeParams decode = {o.w.planes(r), r.at(*room), k, 0, n, 0};
         r.launch("half_weights", o.w.option(), decode, {weights, r.buffer(*room)},
                  {groups_for(k / 8, 256), groups_for(n, 1)});
         weights = r.buffer(*room);
@@ -106,9 +107,10 @@ void launch_half(Recorder &r, const Operands &o, uint32_t rows, const HalfRows &
              {(rows + tile - 1) / tile, columns});
 }
 
-void launch_floats(Recorder &r, const Operands &o, const View &x) {
+// The first n rows of w.
+void launch_floats(Recorder &r, const Operands &o, const View &x, uint32_t n) {
     constexpr uint32_t kTile = 64; // of matmul_tile.cl
-    const uint32_t rows = x.rows(r.symbols), n = o.y.max_inner();
+    const uint32_t rows = x.rows(r.symbols);
     const MatmulParams p = {o.w.planes(r), r.rows(x),   r.at(o.y), o.add ? r.at(*o.add) : kNone,
                             x.max_inner(), n,           x.n1(),    x.n2(),
                             rows,          o.add_stride};
@@ -128,6 +130,7 @@ void add_step(Planner &planner, const std::vector<Operands> &parts, const Vector
     if (v.half) touches.push_back(v.half->memory);
     if (v.single) v.single->add_touches(touches);
     if (v.weights) touches.push_back(*v.weights);
+    if (v.dense) v.dense->add_touches(touches);
     for (const Operands &o : parts) {
         touches.push_back(o.w.is_packed ? o.w.packed : o.w.view);
         if (o.add) touches.push_back(*o.add);
@@ -140,13 +143,17 @@ void add_step(Planner &planner, const std::vector<Operands> &parts, const Vector
                      if (v.bytes && rows <= kMatvecRows)
                          return launch_matvec(r, parts, rows, *v.bytes);
                      for (const Operands &o : parts) {
+                         const auto own = [&](Recorder &to, uint32_t n) {
+                             launch_floats(to, o, v.x, n);
+                         };
+                         if (v.dense && v.dense->launch(r, o, own)) continue;
                          const bool half = v.half && rows > kMatvecRows && fits_mma(r, o);
                          if (half && rows >= kHalfWeightsRows && (!o.w.type || v.weights))
                              launch_half(r, o, rows, *v.half, v.weights);
                          else if (half)
                              launch_mma(r, o, rows, *v.half);
                          else
-                             launch_floats(r, o, v.x);
+                             own(r, o.y.max_inner());
                      }
                  }});
 }
@@ -168,7 +175,9 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
     Vectors v;
     v.x = x;
     if (all[0].w.type) v.bytes = planner.quantised(tensor);
-    if (all[0].w.type || all[0].w.view.dtype() == RZ_DTYPE_F16) v.half = planner.half_rows(tensor);
+    const bool forced = planner.features().products == Products::clblast;
+    if (!forced && (all[0].w.type || all[0].w.view.dtype() == RZ_DTYPE_F16))
+        v.half = planner.half_rows(tensor);
     const bool single = all[0].w.type && planner.fits_single(x);
     // Runs of matrices that lie one behind the other, in whatever order the nodes came.
     std::stable_sort(all.begin(), all.end(), [](const Operands &a, const Operands &b) {
@@ -185,10 +194,11 @@ void plan_products(Planner &planner, const std::vector<Product> &products) {
             v.weights = planner.scratch(rows * x.max_inner() * sizeof(uint16_t));
         }
         if (single) v.single.emplace(planner, all[begin].w, tensor);
-        add_step(planner,
-                 {all.begin() + static_cast<std::ptrdiff_t>(begin),
-                  all.begin() + static_cast<std::ptrdiff_t>(end)},
-                 v);
+        const std::vector<Operands> run(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                        all.begin() + static_cast<std::ptrdiff_t>(end));
+        // No F32 product comes near the matrix units.
+        if (!v.half) v.dense = Dense::plan(planner, x, run);
+        add_step(planner, run, v);
     }
 }
 

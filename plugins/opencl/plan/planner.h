@@ -5,6 +5,7 @@
 #include "plugins/opencl/plan/step.h"
 #include "plugins/opencl/weights.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -100,10 +101,14 @@ class Planner {
     bool only_taken_quantised(uint32_t tensor) const;
     void offer(uint32_t tensor, Maker maker) { makers_[tensor] = std::move(maker); }
 
+    // Memory outside the scratch for CLBlast; the steps share it.
+    void need_room(uint64_t bytes) { room_bytes_ = std::max(room_bytes_, bytes); }
+
     void add(Step step);
 
     // Results, for the program.
     std::vector<Step> steps_;
+    uint64_t room_bytes_ = 0;
     std::vector<std::byte> constants_;
     std::map<uint32_t, uint64_t> constant_offsets_; // by storage
 

@@ -27,4 +27,18 @@ void Recorder::launch(const char *name, const std::string &options, const void *
     out_.push_back(std::move(launch));
 }
 
+void Recorder::call(const char *name, std::function<void(cl_command_queue, cl_event *)> call) {
+    Launch launch;
+    launch.name = name;
+    launch.call = std::move(call);
+    out_.push_back(std::move(launch));
+}
+
+uint64_t Recorder::time(const std::function<void(Recorder &)> &record) const {
+    std::vector<Launch> launches;
+    Recorder recorder(gpu_, places_, symbols, launches, room_);
+    record(recorder);
+    return gpu_.time(launches);
+}
+
 } // namespace realizar::opencl

@@ -38,8 +38,10 @@ inline uint64_t groups_for(uint64_t n, uint32_t size) {
 // Turns steps into launches.
 class Recorder {
   public:
-    Recorder(Gpu &gpu, std::span<const Place> places, Symbols values, std::vector<Launch> &out)
-        : symbols(values), gpu_(gpu), places_(places), out_(out) {}
+    // `room`: for CLBlast; null: none.
+    Recorder(Gpu &gpu, std::span<const Place> places, Symbols values, std::vector<Launch> &out,
+             cl_mem room = nullptr)
+        : symbols(values), gpu_(gpu), places_(places), out_(out), room_(room) {}
 
     const Features &features() const { return gpu_.features(); }
     const Tuning &tuning() const { return gpu_.tuning(); }
@@ -61,6 +63,14 @@ class Recorder {
         launch(name, options, &params, sizeof(params), buffers, grid);
     }
 
+    void call(const char *name, std::function<void(cl_command_queue, cl_event *)> call);
+    // What `record` records, run and timed now (Gpu::time). All its buffers must have places, and what it
+    // writes must be dead.
+    uint64_t time(const std::function<void(Recorder &)> &record) const;
+
+    Gpu &gpu() const { return gpu_; }
+    cl_mem room() const { return room_; }
+
     const Symbols symbols;
 
   private:
@@ -70,6 +80,7 @@ class Recorder {
     Gpu &gpu_;
     std::span<const Place> places_;
     std::vector<Launch> &out_;
+    cl_mem room_;
 };
 
 struct Step {

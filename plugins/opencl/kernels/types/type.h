@@ -25,6 +25,18 @@ void load_quants(Weights w, const Planes *p, ulong g, uint4 *low, uint4 *high) {
     const Raw raw = load_raw(w, p, g);
     quants_of(&raw, low, high);
 }
+// Elements 8 * part .. 8 * part + 7.
+float8 decode_eight(Weights w, const Planes *p, ulong g, uint part) {
+    const Raw raw = load_raw(w, p, g);
+    uint4 low, high;
+    quants_of(&raw, &low, &high);
+    const float3 scale = scale_of(&raw, (uint)g);
+    const uint4 half_group = part < 2 ? low : high;
+    const uint2 words = part % 2 == 0 ? half_group.xy : half_group.zw;
+    const float factor = part < 2 ? scale.x : scale.y;
+    return (float8)(factor * convert_float4(as_char4(words.x)) - scale.z,
+                    factor * convert_float4(as_char4(words.y)) - scale.z);
+}
 float3 load_scale(Weights w, const Planes *p, ulong g) {
     const Raw raw = load_raw(w, p, g);
     return scale_of(&raw, (uint)g);
