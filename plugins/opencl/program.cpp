@@ -93,8 +93,18 @@ void warm_up(rz_program &program) {
     for (const plugin::Symbol &symbol : program.region.symbols)
         symbols.push_back(symbol.hint);
     program.bucket(symbols);
+    // As in an instance: inputs in one memory object, scratch in another, each state in one.
+    std::vector<Place> places = program.fixed;
+    std::vector<std::byte> others(places.size() + 2);
+    for (size_t i = 0; i < places.size(); ++i) {
+        if (places[i].buffer) continue;
+        const size_t other = program.layout.inputs[i] >= 0    ? places.size()
+                             : program.layout.scratch[i] >= 0 ? places.size() + 1
+                                                              : i;
+        places[i] = {reinterpret_cast<cl_mem>(&others[other]), 0};
+    }
     std::vector<Launch> launches;
-    Recorder recorder(program.device.gpu, program.fixed, symbols, launches);
+    Recorder recorder(program.device.gpu, places, symbols, launches, nullptr, true);
     for (const Step &step : program.steps)
         step.record(recorder);
     program.launches = static_cast<uint32_t>(launches.size());

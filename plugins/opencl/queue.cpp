@@ -124,30 +124,33 @@ void rz_queue::start(Submission &work) {
     instance.queue_updates(work.steps);
     const Recording &recording = instance.recording(work.symbols);
     work.results = work.result_bytes ? instance.readback(work.result_bytes) : nullptr;
+    Event last;
     for (uint32_t step = 0; step < work.steps; ++step) {
         if (work.steps > 1) instance.queue_inputs(step);
         for (const Launch &launch : recording.launches)
             gpu.queue_launch(launch);
-        queue_results(work, step);
+        last = queue_results(work, step);
     }
-    work.end = std::make_shared<Event>(gpu.queue_end());
+    work.end = std::make_shared<Event>(gpu.queue_end(std::move(last)));
     ++running_;
     instance.busy = true;
     ++counters.submissions;
     counters.dispatches += work.steps * recording.launches.size();
 }
 
-// What becomes of the outputs of a step.
-void rz_queue::queue_results(const Submission &work, uint32_t step) {
+// What becomes of the outputs of a step. Returns the event of the last read of the last one.
+Event rz_queue::queue_results(const Submission &work, uint32_t step) {
+    Event last;
     for (const Submission::Piece &p : work.reads) {
         if (p.step != step) continue;
         const Place &place = work.instance->place(p.tensor);
-        device_.gpu.queue_read(place.buffer, place.offset + p.offset, work.results + p.staged,
-                               p.size);
+        last = device_.gpu.queue_read(place.buffer, place.offset + p.offset,
+                                      work.results + p.staged, p.size);
     }
-    if (step + 1 == work.steps) return;
+    if (step + 1 == work.steps) return last;
     for (const Submission::Chain &chain : work.chains)
         work.instance->queue_chain(chain.from, chain.to, step, chain.size);
+    return {};
 }
 
 void rz_queue::finish(Submission &work) {

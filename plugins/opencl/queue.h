@@ -25,7 +25,7 @@ struct rz_queue {
     bool finish_done();
     bool start_next();
     void start(Submission &work);
-    void queue_results(const Submission &work, uint32_t step);
+    realizar::opencl::Event queue_results(const Submission &work, uint32_t step);
     void fail_behind_running(const realizar::opencl::Failure &failure);
     void finish(Submission &work);
     void settle(Submission &work, rz_code code, const std::string &message);

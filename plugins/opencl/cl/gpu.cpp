@@ -147,10 +147,12 @@ void Gpu::queue_write(cl_mem to, uint64_t offset, const void *data, uint64_t siz
           "clEnqueueWriteBuffer");
 }
 
-void Gpu::queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size) {
+Event Gpu::queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size) {
+    cl_event event = nullptr;
     check(api_.clEnqueueReadBuffer(queue_.get(), from, CL_FALSE, offset, size, data, 0, nullptr,
-                                   nullptr),
+                                   &event),
           "clEnqueueReadBuffer");
+    return Event(api_, event);
 }
 
 void Gpu::queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_offset,
@@ -188,13 +190,15 @@ void Gpu::queue_launch(const Launch &launch) {
     if (event) profile_.add(launch.name, Event(api_, event));
 }
 
-Event Gpu::queue_end() {
-    cl_event event = nullptr;
-    check(api_.clEnqueueMarkerWithWaitList(queue_.get(), 0, nullptr, &event),
-          "clEnqueueMarkerWithWaitList");
-    Event end(api_, event);
+Event Gpu::queue_end(Event last) {
+    if (!last) {
+        cl_event event = nullptr;
+        check(api_.clEnqueueMarkerWithWaitList(queue_.get(), 0, nullptr, &event),
+              "clEnqueueMarkerWithWaitList");
+        last = Event(api_, event);
+    }
     check(api_.clFlush(queue_.get()), "clFlush");
-    return end;
+    return last;
 }
 
 void Gpu::finish() { check(api_.clFinish(queue_.get()), "clFinish"); }

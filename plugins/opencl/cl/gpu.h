@@ -88,15 +88,15 @@ class Gpu {
 
     // [any-thread] Queue work and return. Sources must stay as they are until it is done.
     void queue_write(cl_mem to, uint64_t offset, const void *data, uint64_t size);
-    void queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size);
+    Event queue_read(cl_mem from, uint64_t offset, void *data, uint64_t size);
     void queue_copy(cl_mem to, uint64_t to_offset, cl_mem from, uint64_t from_offset,
                     uint64_t size);
     void queue_launch(const Launch &launch);
     // Nanoseconds from the start to the end of these when the device does nothing else; runs them
     // three times.
     uint64_t time(std::span<const Launch> launches);
-    // Fires when everything queued so far is done; starts it.
-    Event queue_end();
+    // Fires when everything queued so far is done; starts it. `last`: of what was queued last, or none.
+    Event queue_end(Event last);
     void finish();
 
     // Has the event fired? Throws what the device answers when it failed.

@@ -8,6 +8,7 @@
 // -DTYPE_K=n -DTYPE_V=n: F16, Q8_0 or Q4_0; -DRUN=n: of rotations, where there is Q4_0;
 // -DDEPTH=n: of keys and values, a multiple of 8 up to 256; -DLANES=n: a power of two, DEPTH / 8 or more;
 // -DKEYS=n: keys under way for each team; -DSOFTCAP: scores have a soft cap.
+#include "buffers.h"
 #include "common.h"
 #include "eight.h"
 #include "lanes.h"
@@ -338,10 +339,12 @@ bool is_last(const AttentionParams *p, Bytes counters_bytes, local DecodeLocal *
 #endif
 
 kernel __attribute__((reqd_work_group_size(256, 1, 1))) void
-attention_decode(const AttentionParams p, Bytes q_bytes, Bytes k_bytes, Bytes v_bytes,
-                 Bytes positions_bytes, Bytes sequences_bytes, Bytes pages_bytes,
-                 Bytes lengths_bytes, Bytes sinks_bytes, Bytes slopes_bytes, Bytes y_bytes,
-                 Bytes parts_bytes, Bytes counters_bytes) {
+attention_decode(const AttentionParams p, BUFFER_ARGUMENTS) {
+    const Bytes q_bytes = OPERAND(0), k_bytes = OPERAND(1), v_bytes = OPERAND(2),
+                positions_bytes = OPERAND(3), sequences_bytes = OPERAND(4),
+                pages_bytes = OPERAND(5), lengths_bytes = OPERAND(6), sinks_bytes = OPERAND(7),
+                slopes_bytes = OPERAND(8), y_bytes = OPERAND(9), parts_bytes = OPERAND(10),
+                counters_bytes = OPERAND(11);
     local DecodeLocal shared;
     const uint token = get_group_id(0), column = get_group_id(1), split = get_group_id(2);
     const uint pieces = (p.group + QUERIES - 1) / QUERIES; // of a key head's queries

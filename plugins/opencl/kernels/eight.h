@@ -3,8 +3,7 @@
 // x, y, z, w: pairs of F16; else x, y: eight bytes of a block, z: its scale.
 uint4 load_eight(uint type, global const uchar *row, uint at) {
     if (type == kF16) return ((global const uint4 *)row)[at];
-    global const ushort *block =
-        (global const ushort *)(row + at / 4 * (type == kQ8_0 ? 34 : 18));
+    global const ushort *block = (global const ushort *)(row + at / 4 * (type == kQ8_0 ? 34 : 18));
     // Q4_0: elements 0..15 of a block in the low halves of its bytes, 16..31 in the high ones.
     global const ushort *two = block + 1 + (type == kQ8_0 ? at % 4 : at % 2) * 4;
     return (uint4)(two[0] | (uint)two[1] << 16, two[2] | (uint)two[3] << 16, block[0], 0);

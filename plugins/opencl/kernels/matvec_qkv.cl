@@ -3,6 +3,7 @@
 // p.first of them, and p.n are its own. A pair of rows is what ROPE turns together. -DBIAS=n: whether
 // there are biases. -DWIDTH, -DWIDTH_V, -DTURNED, -DHALVES: MatvecQkvParams of that name, where the program
 // is built for them.
+#include "buffers.h"
 #include "common.h"
 
 typedef struct {
@@ -86,19 +87,17 @@ void take(const Context *c, uint pair, float2 products, float4 ahead) {
 }
 
 kernel __attribute__((reqd_work_group_size(256, 1, 1))) void
-matvec_qkv(const MatvecQkvParams p, Weights w, Bytes x_bytes, Bytes norm_bytes, Bytes y_bytes,
-           Bytes bias_q, Bytes bias_k, Bytes bias_v, Bytes angles_bytes, Bytes cells_bytes,
-           Bytes k_bytes, Bytes v_bytes) {
+matvec_qkv(const MatvecQkvParams p, Weights w, BUFFER_ARGUMENTS) {
     local SingleLocal shared;
     Context c;
     c.p = &p;
-    c.y = y_bytes;
-    c.bias[0] = bias_q;
-    c.bias[1] = bias_k;
-    c.bias[2] = bias_v;
-    c.angles = angles_bytes;
-    c.k = k_bytes;
-    c.v = v_bytes;
-    c.cell = AT(int, cells_bytes, p.cells_at)[0];
-    multiply_rows(&c, &p.x, w, x_bytes, norm_bytes, p.n / 2, &shared);
+    c.y = OPERAND(2);
+    c.bias[0] = OPERAND(3);
+    c.bias[1] = OPERAND(4);
+    c.bias[2] = OPERAND(5);
+    c.angles = OPERAND(6);
+    c.k = OPERAND(8);
+    c.v = OPERAND(9);
+    c.cell = AT(int, OPERAND(7), p.cells_at)[0];
+    multiply_rows(&c, &p.x, w, OPERAND(0), OPERAND(1), p.n / 2, &shared);
 }

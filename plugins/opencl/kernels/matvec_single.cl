@@ -1,6 +1,7 @@
 // MATMUL of one vector with matrices in planes that lie one behind the other (single.h), with addends.
 // -DGLU=n: 1 + kind of RZ_UNARY_*; y = activation(first row) * second row, the second ones from the n rows
 // behind; 0: none. -DSEGMENTS=n: 1 to 3 results.
+#include "buffers.h"
 #include "common.h"
 #include "activation.h"
 
@@ -67,16 +68,16 @@ void take(const Context *c, uint pair, float2 products, float4 ahead) {
 }
 
 kernel __attribute__((reqd_work_group_size(256, 1, 1))) void
-matvec_single(const MatvecSingleParams p, Weights w, Bytes x_bytes, Bytes norm_bytes, Bytes y0,
-              Bytes y1, Bytes y2, Bytes add0, Bytes add1, Bytes add2) {
+matvec_single(const MatvecSingleParams p, Weights w, BUFFER_ARGUMENTS) {
     local SingleLocal shared;
     Context c;
     c.p = &p;
-    const Bytes y[] = {y0, y1, y2}, add[] = {add0, add1, add2};
+    const Bytes y[] = {OPERAND(2), OPERAND(3), OPERAND(4)};
+    const Bytes add[] = {OPERAND(5), OPERAND(6), OPERAND(7)};
 #pragma unroll
     for (uint i = 0; i < SEGMENTS; ++i) {
         c.y[i] = y[i];
         c.add[i] = add[i];
     }
-    multiply_rows(&c, &p.x, w, x_bytes, norm_bytes, pairs_of(&c), &shared);
+    multiply_rows(&c, &p.x, w, OPERAND(0), OPERAND(1), pairs_of(&c), &shared);
 }

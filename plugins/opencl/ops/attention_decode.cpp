@@ -59,10 +59,10 @@ void launch_attention_decode(Recorder &r, const AttentionOperands &o) {
         " -DQUERIES=" + std::to_string(queries) + " -DKEYS=" + std::to_string(batch) +
         (o.attr.softcap > 0 ? " -DSOFTCAP" : "") + (joins ? " -DJOIN" : "");
     const auto b = o.buffers(r);
-    r.launch("attention_decode", options, o.params(r, splits),
-             {b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], r.buffer(o.y),
-              r.buffer(o.parts), r.buffer(o.counters)},
-             {tokens, columns, splits});
+    r.launch_joined("attention_decode", options, o.params(r, splits), {},
+                    {b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], r.buffer(o.y),
+                     r.buffer(o.parts), r.buffer(o.counters)},
+                    {tokens, columns, splits});
     if (splits > 1 && !joins) launch_combine(r, o, splits);
 }
 

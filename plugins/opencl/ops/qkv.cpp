@@ -53,11 +53,11 @@ void launch(Recorder &r, const Operands &o, const Single &single, uint32_t first
         options +=
             " -DWIDTH=" + std::to_string(p.width) + " -DWIDTH_V=" + std::to_string(p.width_v) +
             " -DTURNED=" + std::to_string(p.turned) + " -DHALVES=" + std::to_string(p.halves);
-    r.launch("matvec_qkv", options, p,
-             {single.weights(r), single.x(r), single.norm(r), r.buffer(o.y), bias[0], bias[1],
-              bias[2], r.buffer(o.rotation ? o.rotation->angles : o.y), r.buffer(o.cells),
-              r.buffer(o.k), r.buffer(o.v)},
-             single.grid(r, count / 2));
+    r.launch_joined("matvec_qkv", options, p, {single.weights(r)},
+                    {single.x(r), single.norm(r), r.buffer(o.y), bias[0], bias[1], bias[2],
+                     r.buffer(o.rotation ? o.rotation->angles : o.y), r.buffer(o.cells),
+                     r.buffer(o.k), r.buffer(o.v)},
+                    single.grid(r, count / 2));
 }
 
 void plan_chain(Planner &planner, const Chain &chain) {

@@ -79,19 +79,19 @@ void Single::launch(Recorder &r, const std::vector<MatmulOperands> &parts) const
         y[i] = r.buffer(o.y);
         add[i] = r.buffer(o.add.value_or(o.y));
     }
-    r.launch("matvec_single",
-             options(r) + define("SEGMENTS", static_cast<uint32_t>(parts.size())) +
-                 define("GLU", 0),
-             p, {weights(r), x(r), norm(r), y[0], y[1], y[2], add[0], add[1], add[2]},
-             grid(r, (p.n + 1) / 2));
+    r.launch_joined("matvec_single",
+                    options(r) + define("SEGMENTS", static_cast<uint32_t>(parts.size())) +
+                        define("GLU", 0),
+                    p, {weights(r)}, {x(r), norm(r), y[0], y[1], y[2], add[0], add[1], add[2]},
+                    grid(r, (p.n + 1) / 2));
 }
 
 void Single::launch_gated(Recorder &r, const View &y, uint32_t kind) const {
     MatvecSingleParams p = {params(r), {}, y.max_inner(), 0};
     p.segment[0] = {r.at(y), kNone, p.n, 0};
     const cl_mem to = r.buffer(y);
-    r.launch("matvec_single", options(r) + define("SEGMENTS", 1) + define("GLU", 1 + kind), p,
-             {weights(r), x(r), norm(r), to, to, to, to, to, to}, grid(r, p.n));
+    r.launch_joined("matvec_single", options(r) + define("SEGMENTS", 1) + define("GLU", 1 + kind),
+                    p, {weights(r)}, {x(r), norm(r), to, to, to, to, to, to}, grid(r, p.n));
 }
 
 void plan_gated(Planner &planner, const Node &gate, const Node &up, const Node &glu) {

@@ -2,10 +2,23 @@
 
 #include "plugins/opencl/cl/programs.h"
 
+#include <algorithm>
+
 namespace realizar::opencl {
 
-void Recorder::launch(const char *name, const std::string &options, const void *params, size_t size,
-                      std::initializer_list<cl_mem> buffers, Grid grid) {
+std::string Recorder::join(std::span<const cl_mem> operands, std::vector<cl_mem> &buffers) {
+    const auto begin = static_cast<ptrdiff_t>(buffers.size());
+    std::string slots;
+    for (size_t i = 0; i < operands.size(); ++i) {
+        auto at = std::find(buffers.begin() + begin, buffers.end(), operands[i]);
+        if (at == buffers.end()) at = buffers.insert(at, operands[i]);
+        slots += " -DSLOT" + std::to_string(i) + '=' + std::to_string(at - buffers.begin() - begin);
+    }
+    return slots + " -DBUFFERS=" + std::to_string(buffers.size() - static_cast<size_t>(begin));
+}
+
+void Recorder::launch(const char *name, const std::string &options, Bytes params,
+                      const std::vector<cl_mem> &buffers, Grid grid) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
     Launch launch;
     launch.name = name;
@@ -16,10 +29,10 @@ void Recorder::launch(const char *name, const std::string &options, const void *
         launch.global[d] = groups[d] * launch.local[d];
     const Api &api = gpu_.api();
     cl_uint index = 0;
-    check(api.clSetKernelArg(launch.kernel.get(), index++, size, params), "clSetKernelArg");
+    check(api.clSetKernelArg(launch.kernel.get(), index++, params.size, params.data),
+          "clSetKernelArg");
     for (const cl_mem buffer : buffers) {
-        // Without places only the programs are wanted.
-        if (buffer)
+        if (!dry_)
             check(api.clSetKernelArg(launch.kernel.get(), index, sizeof(buffer), &buffer),
                   "clSetKernelArg");
         ++index;

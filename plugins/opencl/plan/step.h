@@ -38,10 +38,11 @@ inline uint64_t groups_for(uint64_t n, uint32_t size) {
 // Turns steps into launches.
 class Recorder {
   public:
-    // `room`: for CLBlast; null: none.
+    // `room`: for CLBlast; null: none. `dry`: places only tell storages apart; what is recorded cannot
+    // run, but its programs are built.
     Recorder(Gpu &gpu, std::span<const Place> places, Symbols values, std::vector<Launch> &out,
-             cl_mem room = nullptr)
-        : symbols(values), gpu_(gpu), places_(places), out_(out), room_(room) {}
+             cl_mem room = nullptr, bool dry = false)
+        : symbols(values), gpu_(gpu), places_(places), out_(out), room_(room), dry_(dry) {}
 
     const Features &features() const { return gpu_.features(); }
     const Tuning &tuning() const { return gpu_.tuning(); }
@@ -60,7 +61,17 @@ class Recorder {
     template <class Params>
     void launch(const char *name, const std::string &options, const Params &params,
                 std::initializer_list<cl_mem> buffers, Grid grid) {
-        launch(name, options, &params, sizeof(params), buffers, grid);
+        launch(name, options, {&params, sizeof(params)}, std::vector<cl_mem>(buffers), grid);
+    }
+    // The same for a kernel with kernels/buffers.h: `alone` as arguments of their own, then each buffer of
+    // `joined` once. Decoding waits for the host's calls, which take some 0.4 us for each argument.
+    template <class Params>
+    void launch_joined(const char *name, const std::string &options, const Params &params,
+                       std::initializer_list<cl_mem> alone, std::initializer_list<cl_mem> joined,
+                       Grid grid) {
+        std::vector<cl_mem> buffers(alone);
+        const std::string slots = join(joined, buffers);
+        launch(name, options + slots, {&params, sizeof(params)}, buffers, grid);
     }
 
     void call(const char *name, std::function<void(cl_command_queue, cl_event *)> call);
@@ -70,17 +81,25 @@ class Recorder {
 
     Gpu &gpu() const { return gpu_; }
     cl_mem room() const { return room_; }
+    bool dry() const { return dry_; }
 
     const Symbols symbols;
 
   private:
-    void launch(const char *name, const std::string &options, const void *params, size_t size,
-                std::initializer_list<cl_mem> buffers, Grid grid);
+    struct Bytes {
+        const void *data;
+        size_t size;
+    };
+    void launch(const char *name, const std::string &options, Bytes params,
+                const std::vector<cl_mem> &buffers, Grid grid);
+    // Appends each of `operands` once and says which is which.
+    static std::string join(std::span<const cl_mem> operands, std::vector<cl_mem> &buffers);
 
     Gpu &gpu_;
     std::span<const Place> places_;
     std::vector<Launch> &out_;
     cl_mem room_;
+    bool dry_;
 };
 
 struct Step {
