@@ -57,7 +57,7 @@ std::vector<float> run_product(const Graph &graph, int64_t rows,
     return loaded.floats(graph.outputs()[0]);
 }
 
-// By CLBlast in `launches` launches, by the own kernel and by the reference.
+// By CLBlast in `launches` launches, and by the reference.
 void check_product(const Shape &s, uint32_t launches) {
     SCOPED_TRACE(std::string(dtype_info(s.type).name) + " " + std::to_string(s.rows) + " x " +
                  std::to_string(s.n) + " x " + std::to_string(s.k));
@@ -65,14 +65,17 @@ void check_product(const Shape &s, uint32_t launches) {
     const std::vector<int64_t> symbols = {s.rows};
     auto leaves = random_leaves(graph, symbols, 5), other = random_leaves(graph, symbols, 6);
     const auto forced = run_product(graph, s.rows, leaves, "1", launches);
-    const auto own = run_product(graph, s.rows, leaves, "0", 1);
+    // Weights of this type are not quite what the reference has: encoding them again changes them. So
+    // the own kernel comes in between.
+    const bool changes = s.type == DType::Q4_K;
+    std::vector<float> own;
+    if (changes) own = run_product(graph, s.rows, leaves, "0", 1);
     ASSERT_TRUE(ref_run(graph.view(), symbols, leaves).ok());
     ASSERT_TRUE(ref_run(graph.view(), symbols, other).ok());
     const TensorId y = graph.outputs()[0];
-    // Weights of these types are not quite what the reference has: encoding them again changes them.
-    const bool changes = s.type == DType::Q4_K || s.type == DType::Q5_K;
     EXPECT_LE(distance(forced, leaves[y]), changes ? 0.01 : kTolerance);
     EXPECT_GT(distance(forced, other[y]), 0.1) << "the comparison sees nothing";
+    if (!changes) return;
     leaves[y].data.assign(own.begin(), own.end());
     EXPECT_LE(distance(forced, leaves[y]), kTolerance);
 }
@@ -83,11 +86,8 @@ TEST(OpenClClblast, ForcedProductsMatchTheReference) {
     check_product({DType::F32, 9, 64, 96, true}, 2);
     check_product({DType::F32, 531, 40, 64, true}, 3); // rows in two parts
     check_product({DType::F16, 37, 53, 97, true}, 3);
-    check_product({DType::BF16, 37, 53, 97, false}, 2);
-    for (const DType type : {DType::Q8_0, DType::Q4_0})
-        check_product({type, 21, 45, 96, false}, 2);
-    for (const DType type : {DType::Q4_K, DType::Q5_K, DType::Q6_K})
-        check_product({type, 21, 45, 512, true}, 3);
+    check_product({DType::Q8_0, 21, 45, 96, false}, 2);
+    check_product({DType::Q4_K, 21, 45, 512, true}, 3);
 }
 
 // More than a slice of rows of the matrix, and enough of them for the library's other form.
