@@ -12,6 +12,7 @@ class RealizarContender : public Contender {
   public:
     RealizarContender(std::shared_ptr<Engine> engine, std::string name)
         : engine_(std::move(engine)), name_(std::move(name)) {}
+    ~RealizarContender() override { (void)clear(); } // the next user finds no sequences
 
     std::string name() const override { return name_; }
     uint32_t vocabulary() const override { return engine_->config().vocabulary; }

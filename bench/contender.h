@@ -30,6 +30,7 @@ class Contender {
     virtual Status decode(std::span<const int32_t> tokens, uint32_t position) = 0;
 };
 
+// Uses the engine's sequences from 0 on, which are empty before and afterwards.
 std::unique_ptr<Contender> realizar_contender(std::shared_ptr<Engine> engine, std::string name);
 // `libraries`: a folder with prebuilt llama.cpp libraries; see bench/peers.
 Result<std::unique_ptr<Contender>> llama_cpp_contender(const std::string &libraries,

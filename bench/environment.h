@@ -22,8 +22,9 @@ Json environment_json();
 // time). Energy is that of the GPUs if there are any, else of the CPU packages.
 std::unique_ptr<Sensors> machine_sensors(std::span<const std::array<uint8_t, 16>> gpus);
 
-// Highest resident size of this process so far, in bytes; nullopt where unknown.
+// Highest resident size of this process so far, or since reset, in bytes; nullopt where unknown.
 std::optional<uint64_t> peak_resident_bytes();
+void reset_peak_resident(); // nothing where the kernel does not allow it
 
 // Lower-case hexadecimal SHA-256.
 std::string sha256(std::span<const std::byte> data);

@@ -1,11 +1,12 @@
 #include "bench/page.h"
 
+#include "bench/plots.h"
 #include "bench/record.h"
 #include "bench/statistics.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
+#include <optional>
 
 namespace realizar::bench {
 namespace {
@@ -16,31 +17,18 @@ constexpr const char *kStyle = R"(<style>
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #9aa4af; --line: #353c44;
   --bar: #6aa5df; --peer: #d9a066; --paper: #14181c; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; } .soft { color: var(--soft); }
+.n { text-align: right; white-space: nowrap; } th, .test { white-space: nowrap; } .soft { color: var(--soft); }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 .bar { fill: var(--bar); } .peer { fill: var(--peer); } .whisker { stroke: var(--ink); }
 td { overflow-wrap: anywhere; }
-.trend { fill: none; stroke: var(--bar); stroke-width: 2; } .axis { stroke: var(--line); }
+.trend { fill: none; stroke: var(--bar); stroke-width: 2; } .axis { stroke: var(--soft); }
+.grid { stroke: var(--line); stroke-dasharray: 3 3; } svg .tick { fill: var(--soft); }
 </style>
 )";
-
-std::string escaped(const std::string &text) {
-    std::string out;
-    for (const char c : printable(text, 400)) {
-        switch (c) {
-        case '&': out += "&amp;"; break;
-        case '<': out += "&lt;"; break;
-        case '>': out += "&gt;"; break;
-        case '"': out += "&quot;"; break;
-        default: out += c;
-        }
-    }
-    return out;
-}
 
 std::string text(const Json &object, const char *name) {
     return object.is_object() && object.contains(name) && object[name].is_string()
@@ -48,25 +36,19 @@ std::string text(const Json &object, const char *name) {
                : std::string();
 }
 
-std::string number(double value, int digits = 1) {
-    char out[48];
-    std::snprintf(out, sizeof out, "%.*f", digits, value);
-    return out;
-}
-
 bool is_peer(const Json &entry) {
     return entry.contains("config") && text(entry["config"], "runtime") != "realizar";
 }
 
-// A value that is text, a number or null, as a cell.
+// A value that is text, a number, null, or a list or object of such, as a cell.
 std::string plain(const Json &value) {
     if (value.is_null()) return "unknown";
     if (value.is_number_float()) return number(value.get<double>(), 2);
-    if (!value.is_array()) return value.is_string() ? value.get<std::string>() : value.dump();
+    if (!value.is_structured()) return value.is_string() ? value.get<std::string>() : value.dump();
     std::string list;
     for (const Json &entry : value)
-        list += (list.empty() ? "" : ", ") + plain(entry);
-    return list;
+        list += (list.empty() ? "" : entry.is_structured() ? "; " : ", ") + plain(entry);
+    return list.empty() ? "none" : list;
 }
 
 std::string pairs_table(const Json &object) {
@@ -78,107 +60,141 @@ std::string pairs_table(const Json &object) {
     return out + "</table>\n";
 }
 
-std::string results_table(const Json &document) {
-    std::string out = "<table>\n<tr><th>backend</th><th>device</th><th>test</th><th class=n>tok/s"
-                      "</th><th class=n>95&nbsp;% interval</th><th class=n>runs</th>"
-                      "<th class=n>variation</th></tr>\n";
+// A table of one row for each entry that was measured, with these columns behind backend, device and test.
+struct Column {
+    const char *head;
+    std::string (*cell)(const Json &entry);
+    const char *kind = "n"; // the class of its cells: numbers, or ""
+};
+
+std::string or_dash(std::optional<double> value, int digits, const char *unit = "") {
+    return value ? number(*value, digits) + unit : std::string("&ndash;");
+}
+
+// Of a token where tokens were decoded, else of the whole prompt.
+std::string latency(const Json &entry, const char *rank) {
+    auto value = number(entry, {"metrics", "itl_ms", rank});
+    if (!value) value = number(entry, {"metrics", "ttft_ms", rank});
+    return or_dash(value, 2);
+}
+
+constexpr Column kRates[] = {
+    {"rate", [](const Json &entry) { return number(median(samples_of(entry)), 2); }},
+    {"95&nbsp;% interval",
+     [](const Json &entry) {
+         const Interval range = median_interval(samples_of(entry));
+         return number(range.low, 2) + " to " + number(range.high, 2);
+     }},
+    {"p50 ms", [](const Json &entry) { return latency(entry, "p50"); }},
+    {"p95 ms", [](const Json &entry) { return latency(entry, "p95"); }},
+    {"p99 ms", [](const Json &entry) { return latency(entry, "p99"); }},
+    {"runs", [](const Json &entry) { return std::to_string(samples_of(entry).size()); }},
+    {"variation",
+     [](const Json &entry) {
+         const auto samples = without_outliers(samples_of(entry));
+         return number(100 * coefficient_of_variation(samples)) + "&nbsp;%";
+     }},
+    {"drift", [](const Json &entry) { return number(100 * drift(samples_of(entry))) + "&nbsp;%"; }},
+    {"to peer", [](const Json &entry) { return or_dash(number(entry, {"ratio_to_peer"}), 2); }},
+};
+
+constexpr Column kResources[] = {
+    {"weights MB",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"metrics", "memory_mb", "model"}), 0);
+     }},
+    {"host peak MB",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"metrics", "memory_mb", "peak_rss"}), 0);
+     }},
+    {"device peak MB",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"metrics", "memory_mb", "device_peak"}), 0);
+     }},
+    {"load ms",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"metrics", "cold_start_ms", "median"}), 0);
+     }},
+    {"J a token",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"metrics", "energy", "token_joules"}), 3);
+     }},
+    {"hottest",
+     [](const Json &entry) {
+         return or_dash(number(entry, {"thermal", "max_temp_c"}), 0, "&nbsp;&deg;C");
+     }},
+    {"driver", [](const Json &entry) { return escaped(text(entry, "driver")); }, ""},
+};
+
+std::string cell_of(const char *tag, const char *kind, const std::string &content) {
+    return std::string("<") + tag + " class=\"" + kind + "\">" + content + "</" + tag + ">";
+}
+
+std::string entries_table(const Json &document, std::span<const Column> columns) {
+    constexpr Column kFirst[] = {
+        {"backend", [](const Json &entry) { return escaped(text(entry, "backend")); }, ""},
+        {"device", [](const Json &entry) { return escaped(text(entry, "device")); }, ""},
+        {"test", [](const Json &entry) { return escaped(text(entry, "test")); }, "test"}};
+    std::string out = "<table>\n<tr>";
+    for (const auto &part : {std::span<const Column>(kFirst), columns})
+        for (const Column &column : part)
+            out += cell_of("th", column.kind, column.head);
+    out += "</tr>\n";
     for (const Json &entry : document["results"]) {
-        out += "<tr><td>" + escaped(text(entry, "backend")) + "</td><td>" +
-               escaped(text(entry, "device")) + "</td>";
-        const std::vector<double> samples = samples_of(entry);
-        if (samples.empty()) {
-            out += "<td colspan=5 class=soft>skipped: " + escaped(text(entry, "skipped")) +
-                   "</td></tr>\n";
-            continue;
-        }
-        const Interval range = median_interval(samples);
-        out += "<td>" + escaped(text(entry, "test")) + "</td><td class=n>" +
-               number(median(samples), 2) + "</td><td class=n>" + number(range.low, 2) + " to " +
-               number(range.high, 2) + "</td><td class=n>" + std::to_string(samples.size()) +
-               "</td><td class=n>" +
-               number(100 * coefficient_of_variation(without_outliers(samples))) +
-               "&nbsp;%</td></tr>\n";
+        if (samples_of(entry).empty()) continue;
+        out += "<tr>";
+        for (const auto &part : {std::span<const Column>(kFirst), columns})
+            for (const Column &column : part)
+                out += cell_of("td", column.kind, column.cell(entry));
+        out += "</tr>\n";
     }
     return out + "</table>\n";
 }
 
-// Horizontal bars of one test, one for each backend, with the interval as a whisker.
-std::string bars(const std::vector<const Json *> &entries) {
-    constexpr double kWidth = 900, kLabel = 300, kRow = 26, kValue = 90;
-    double most = 0;
-    for (const Json *entry : entries)
-        most = std::max(most, median_interval(samples_of(*entry)).high);
-    const double scale = most > 0 ? (kWidth - kLabel - kValue) / most : 0;
-    std::string out = "<svg viewBox=\"0 0 " + number(kWidth, 0) + " " +
-                      number(kRow * static_cast<double>(entries.size()), 0) + "\" role=img>\n";
-    double y = 0;
-    for (const Json *entry : entries) {
-        const std::vector<double> samples = samples_of(*entry);
-        const Interval range = median_interval(samples);
-        const double length = scale * median(samples), middle = y + kRow / 2;
-        const std::string label = text(*entry, "backend") + "  " + text(*entry, "device");
-        out += "<text x=0 y=" + number(middle + 4) + ">" + escaped(label.substr(0, 44)) +
-               "</text><rect class=" + (is_peer(*entry) ? "peer" : "bar") +
-               " x=" + number(kLabel, 0) + " y=" + number(y + 5) + " width=" + number(length) +
-               " height=" + number(kRow - 10, 0) +
-               " /><line class=whisker x1=" + number(kLabel + scale * range.low) +
-               " x2=" + number(kLabel + scale * range.high) + " y1=" + number(middle) +
-               " y2=" + number(middle) + " /><text x=" + number(kLabel + scale * range.high + 6) +
-               " y=" + number(middle + 4) + ">" + number(median(samples)) + "</text>\n";
-        y += kRow;
-    }
-    return out + "</svg>\n";
+std::string skipped_list(const Json &document) {
+    std::string out;
+    for (const Json &entry : document["results"])
+        if (samples_of(entry).empty())
+            out += "<li>" + escaped(text(entry, "backend")) + " " + escaped(text(entry, "device")) +
+                   " skipped: " + escaped(text(entry, "skipped")) + "</li>\n";
+    return out.empty() ? out : "<ul>\n" + out + "</ul>\n";
 }
 
-struct Point {
-    std::string when;
-    double rate;
-};
-
-std::string trend(const std::vector<Point> &points) {
-    constexpr double kWidth = 900, kHeight = 120, kPad = 16;
-    double most = 0;
-    for (const Point &point : points)
-        most = std::max(most, point.rate);
-    const double step = (kWidth - 2 * kPad) / static_cast<double>(points.size() - 1);
-    std::string line, dots;
-    for (size_t i = 0; i < points.size(); ++i) {
-        const std::string x = number(kPad + step * static_cast<double>(i));
-        const std::string y = number(kHeight - kPad - (kHeight - 2 * kPad) * points[i].rate / most);
-        line += x + "," + y + " ";
-        dots += "<circle class=bar r=3 cx=" + x + " cy=" + y + "><title>" +
-                escaped(points[i].when) + ": " + number(points[i].rate, 2) +
-                " tok/s</title></circle>";
-    }
-    return "<svg viewBox=\"0 0 " + number(kWidth, 0) + " " + number(kHeight, 0) +
-           "\" role=img>\n<line class=axis x1=0 x2=" + number(kWidth, 0) +
-           " y1=" + number(kHeight - kPad) + " y2=" + number(kHeight - kPad) +
-           " /><polyline class=trend points=\"" + line + "\" />" + dots + "</svg>\n<p class=soft>" +
-           escaped(points.front().when) + " to " + escaped(points.back().when) + ", from " +
-           number(points.front().rate, 2) + " to " + number(points.back().rate, 2) +
-           " tok/s; the axis begins at 0.</p>\n";
+std::string unit_of(const std::string &test) {
+    return test == "load" ? "loads per second" : "tokens per second";
 }
 
 std::string charts(const Json &document) {
-    std::map<std::string, std::vector<const Json *>> by_test;
+    std::map<std::string, std::vector<Bar>> by_test;
     for (const Json &entry : document["results"])
-        if (!samples_of(entry).empty()) by_test[text(entry, "test")].push_back(&entry);
+        if (const auto samples = samples_of(entry); !samples.empty())
+            by_test[text(entry, "test")].push_back(
+                {text(entry, "backend") + "  " + text(entry, "device"), median(samples),
+                 median_interval(samples), is_peer(entry)});
     std::string out;
-    for (const auto &[test, entries] : by_test)
-        out += "<h2>" + escaped(test) + ", tokens per second</h2>\n" + bars(entries);
+    for (const auto &[test, bars] : by_test)
+        out += "<h2>" + escaped(test) + "</h2>\n" + bar_chart(bars, unit_of(test));
     return out;
 }
 
 std::string trends(std::span<const Json> documents) {
-    std::map<std::string, std::vector<Point>> by_key;
+    struct Trend {
+        std::string unit;
+        std::vector<TrendPoint> points;
+    };
+    std::map<std::string, Trend> by_key;
     for (const Json &document : documents)
         for (const Json &entry : document["results"])
-            if (const auto samples = samples_of(entry); !samples.empty())
-                by_key[entry_key(document, entry)].push_back(
-                    {text(document, "timestamp"), median(samples)});
+            if (const auto samples = samples_of(entry); !samples.empty()) {
+                Trend &trend = by_key[entry_key(document, entry)];
+                trend.unit = unit_of(text(entry, "test"));
+                trend.points.push_back(
+                    {text(document, "timestamp"), median(samples), median_interval(samples)});
+            }
     std::string out;
-    for (const auto &[key, points] : by_key)
-        if (points.size() > 1) out += "<h2>Trend: " + escaped(key) + "</h2>\n" + trend(points);
+    for (const auto &[key, trend] : by_key)
+        if (trend.points.size() > 1)
+            out += "<h2>Trend: " + escaped(key) + "</h2>\n" + trend_chart(trend.points, trend.unit);
     return out;
 }
 
@@ -194,7 +210,14 @@ std::string html_page(std::span<const Json> documents) {
     const Json &last = documents.back();
     out += "<p class=soft>" + escaped(text(last, "timestamp")) + ", " +
            escaped(text(last.value("model", Json::object()), "name")) + "</p>\n";
-    out += results_table(last) + charts(last) + trends(documents);
+    out += entries_table(last, kRates) + skipped_list(last) +
+           "<p class=soft>Rates are medians of tokens per second (of the test load: loads); times "
+           "are of one "
+           "generated token, or of the whole prompt up to the first token. Drift is the change "
+           "from the first "
+           "run to the last one: a machine that heats up shows it.</p>\n" +
+           charts(last) + "<h2>Memory and energy</h2>\n" + entries_table(last, kResources) +
+           trends(documents);
     out += "<h2>Machine</h2>\n" + pairs_table(last.value("hardware", Json::object()));
     out += "<h2>Model</h2>\n" + pairs_table(last.value("model", Json::object()));
     return out;

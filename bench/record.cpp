@@ -164,6 +164,15 @@ std::vector<double> samples_of(const Json &entry) {
     return samples;
 }
 
+std::optional<double> number(const Json &entry, std::initializer_list<const char *> path) {
+    const Json *at = &entry;
+    for (const char *name : path) {
+        if (!at->is_object() || !at->contains(name)) return std::nullopt;
+        at = &(*at)[name];
+    }
+    return at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
+}
+
 std::string entry_key(const Json &document, const Json &entry) {
     const auto text = [](const Json &object, const char *name) -> std::string {
         return object.is_object() && object.contains(name) && object[name].is_string()

@@ -4,6 +4,8 @@
 #include "bench/environment.h"
 #include "bench/workload.h"
 
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ Json document_json(Json entries, Json environment, Json model, int64_t timestamp
 
 // The timings of an entry, or an empty list.
 std::vector<double> samples_of(const Json &entry);
+// The number at a path of an entry such as {"tok_s", "median"}; nullopt where there is none.
+std::optional<double> number(const Json &entry, std::initializer_list<const char *> path);
 // Name of what an entry measured, equal for entries that can be compared: model, backend, device, test.
 std::string entry_key(const Json &document, const Json &entry);
 

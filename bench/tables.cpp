@@ -1,5 +1,6 @@
 #include "bench/tables.h"
 
+#include "bench/record.h"
 #include "core/common/result.h"
 
 #include <algorithm>
@@ -17,16 +18,6 @@ namespace {
     std::vsnprintf(text, sizeof text, pattern, arguments);
     va_end(arguments);
     return text;
-}
-
-// A number at a path like {"tok_s", "median"}, or nullopt.
-std::optional<double> number(const Json &entry, std::initializer_list<const char *> path) {
-    const Json *at = &entry;
-    for (const char *name : path) {
-        if (!at->is_object() || !at->contains(name)) return std::nullopt;
-        at = &(*at)[name];
-    }
-    return at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
 }
 
 std::string text(const Json &entry, const char *name) {

@@ -128,8 +128,11 @@ Json suite_json(const std::string &suite, const Bed &bed, Json environment) {
         devices.push_back({{"id", device->label()},
                            {"name", printable(device->info().name, 200)},
                            {"driver", printable(device->info().driver, 200)}});
-    return {
-        {"suite", suite}, {"hardware", std::move(environment)}, {"devices", std::move(devices)}};
+    return {{"$schema", "suite-1.0.schema.json"},
+            {"version", "1.0"},
+            {"suite", suite},
+            {"hardware", std::move(environment)},
+            {"devices", std::move(devices)}};
 }
 
 Json count_checks(const Json &checks) {

@@ -77,7 +77,7 @@ Json count_checks(const Json &checks);
 Result<Json> run_crossover(Bed &bed);
 std::string crossover_text(const Json &document);
 
-// What both kinds of documents begin with.
+// What both kinds of documents of bench/schema/suite-1.0.schema.json begin with.
 Json suite_json(const std::string &suite, const Bed &bed, Json environment);
 
 Error missing(const std::string &what);      // skips

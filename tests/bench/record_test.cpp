@@ -3,11 +3,10 @@
 #include "bench/record.h"
 #include "bench/stop_rule.h"
 #include "bench/tables.h"
+#include "tests/support/schema.h"
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -18,32 +17,7 @@ using namespace realizar::bench;
 
 namespace {
 
-// What Python's jsonschema package has against the document; nothing if it is valid.
-std::string schema_errors(const Json &document) {
-    const std::string file =
-        testing::TempDir() + "/rz_record_" + std::to_string(getpid()) + ".json";
-    std::ofstream(file) << document.dump();
-    const std::string program = "python3 -c 'import json, sys, jsonschema\n"
-                                "schema, data = (json.load(open(name)) for name in sys.argv[1:])\n"
-                                "for e in jsonschema.Draft7Validator(schema).iter_errors(data):\n"
-                                "    print(list(e.absolute_path), e.message[:200])' ";
-    const std::string command =
-        program + REALIZAR_SOURCE_DIR "/bench/schema/bench-1.1.schema.json " + file + " 2>&1";
-    std::string said;
-    std::FILE *pipe = popen(command.c_str(), "r");
-    if (!pipe) return "popen failed";
-    char piece[512];
-    while (std::fgets(piece, sizeof piece, pipe))
-        said += piece;
-    const int status = pclose(pipe);
-    std::filesystem::remove(file);
-    return status == 0 ? said : "validator failed: " + said;
-}
-
-bool validator_missing() {
-    return std::system("python3 -c 'import jsonschema' >/dev/null 2>&1") != 0;
-}
-constexpr const char *kMissing = "Python's jsonschema package is not installed";
+constexpr const char *kSchema = "bench-1.1.schema.json";
 
 Measurement measured(Workload work, double rate, uint64_t seed) {
     std::mt19937_64 generator(seed);
@@ -82,19 +56,19 @@ Json sample_document() {
 }
 
 TEST(Record, IsValidByItsSchema) {
-    if (validator_missing()) GTEST_SKIP() << kMissing;
+    if (test::validator_missing()) GTEST_SKIP() << test::kNoValidator;
     const Json document = sample_document();
-    EXPECT_EQ(schema_errors(document), "") << document.dump(2);
+    EXPECT_EQ(test::schema_errors(document, kSchema), "") << document.dump(2);
     EXPECT_EQ(document["timestamp"], "2025-11-20T14:46:40Z");
 }
 
 TEST(Record, TheSchemaFindsWhatIsWrong) {
-    if (validator_missing()) GTEST_SKIP() << kMissing;
+    if (test::validator_missing()) GTEST_SKIP() << test::kNoValidator;
     for (const char *path : {"/results/0/tok_s/median", "/results/0/metrics/energy", "/timestamp",
                              "/results/1/sampling/actual_iterations", "/model/sha256"}) {
         Json broken = sample_document();
         broken[Json::json_pointer(path)] = Json::array({"something else"});
-        EXPECT_NE(schema_errors(broken), "") << path;
+        EXPECT_NE(test::schema_errors(broken, kSchema), "") << path;
     }
 }
 

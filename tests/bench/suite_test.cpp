@@ -1,6 +1,7 @@
 // Suites: what becomes of a check's figure, and that wrong results are found.
 #include "bench/suites/cases.h"
 #include "tests/support/engines.h"
+#include "tests/support/schema.h"
 
 #include <gtest/gtest.h>
 
@@ -59,6 +60,52 @@ TEST(Suite, TablesCountWhatTheyShow) {
     EXPECT_NE(text.find("target 1, pass 0, below 0, fail 0, skip 1 of 2"), std::string::npos);
 }
 
+// What is there without a device: all of a GPU's checks skip, and say why.
+Result<Json> parity_without_devices() {
+    Bed bed;
+    bed.no_cpu = bed.no_gpu = "there is none";
+    Json checks = Json::array();
+    for (const auto part : {parity_cpu(), parity_kernels(), parity_models()})
+        for (const Check &one : part) {
+            RZ_ASSIGN(Json row, run_check(one, bed));
+            checks.push_back(std::move(row));
+        }
+    Json document = suite_json("parity", bed, environment_json());
+    document["counts"] = count_checks(checks);
+    document["checks"] = std::move(checks);
+    return document;
+}
+
+TEST(Suite, WithoutDevicesEveryCheckSkipsAndSaysWhy) {
+    const auto document = parity_without_devices();
+    ASSERT_TRUE(document.ok()) << test::message_of(document.error());
+    EXPECT_EQ((*document)["counts"]["skip"], 30);
+    for (const Json &row : (*document)["checks"]) {
+        EXPECT_EQ(row["status"], "skip") << row;
+        EXPECT_EQ(row["note"], "there is none") << row;
+    }
+}
+
+TEST(Suite, DocumentsAreValidByTheirSchema) {
+    if (test::validator_missing()) GTEST_SKIP() << test::kNoValidator;
+    constexpr const char *kSchema = "suite-1.0.schema.json";
+    auto document = parity_without_devices();
+    ASSERT_TRUE(document.ok()) << test::message_of(document.error());
+    Bed bed;
+    (*document)["checks"].push_back(*run_check(check(three, 3, 1, true), bed));
+    (*document)["checks"].back()["id"] = "GPU-001";
+    EXPECT_EQ(test::schema_errors(*document, kSchema), "");
+    Json broken = *document;
+    broken["checks"][0]["note"] = "";
+    EXPECT_NE(test::schema_errors(broken, kSchema), "") << "a check that is skipped says why";
+    broken = *document;
+    broken["checks"].back()["value"] = nullptr;
+    EXPECT_NE(test::schema_errors(broken, kSchema), "") << "a check that passes has a figure";
+    broken = *document;
+    broken["suite"] = "crossover";
+    EXPECT_NE(test::schema_errors(broken, kSchema), "");
+}
+
 TEST(Suite, HasEachCheckOfTheHarnessOnce) {
     std::vector<std::string> found, wanted;
     for (const auto part : {parity_cpu(), parity_kernels(), parity_models()})
@@ -111,6 +158,16 @@ TEST_F(SuiteCases, TheCacheFindsItsNeedle) {
             EXPECT_LT(times->distance, 1e-4);
             EXPECT_GT(times->fill, 0);
         }
+}
+
+TEST_F(SuiteCases, RunsOnOneModelDoNotDisturbEachOther) {
+    RZ_ASSERT_OK(bed_.file, GgufFile::open(test::draft_model()));
+    for (const Workload &work :
+         {Workload{3, 0, 0, 1}, Workload{0, 2, 0, 1}, Workload{3, 0, 0, 1}}) {
+        const auto row = run_model(bed_, bed_.reference, work, 1);
+        ASSERT_TRUE(row.ok()) << test::message_of(row.error());
+        EXPECT_GT(row->median(), 0);
+    }
 }
 
 TEST(SuiteValues, AreSpreadAndTheSameEachTime) {

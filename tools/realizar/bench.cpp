@@ -93,9 +93,10 @@ void add_workload_options(CLI::App &command, BenchOptions &options) {
                     "coefficient of variation that is good enough")
         ->check(CLI::Range(0.0001, 1.0))
         ->capture_default_str();
-    command.add_option("--budget", options.rule.budget_s, "seconds for each test at most")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
+    command
+        .add_option("--budget", options.budget,
+                    "seconds for each test at most (default: 10; of several devices 5)")
+        ->check(CLI::PositiveNumber);
 }
 
 void add_peer_options(CLI::App &command, BenchOptions &options) {

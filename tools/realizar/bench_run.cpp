@@ -1,8 +1,7 @@
 #include "tools/realizar/bench_run.h"
 
 #include "bench/step_bytes.h"
-#include "commit.h" // generated
-#include "models/builtin.h"
+#include "tools/realizar/bench_subject.h"
 #include "tools/realizar/interrupt.h"
 
 #include <algorithm>
@@ -29,79 +28,20 @@ std::vector<bench::Workload> workloads(const BenchOptions &options) {
     return list;
 }
 
-// The type that most of the weights' bytes have, e.g. "Q4_K".
-std::string main_type(const GgufFile &file) {
-    std::map<std::string, uint64_t> bytes;
-    for (const GgufTensor &tensor : file.tensors())
-        bytes[dtype_info(tensor.dtype).name] += tensor.data.size();
-    const auto most = std::ranges::max_element(
-        bytes, [](const auto &a, const auto &b) { return a.second < b.second; });
-    return most == bytes.end() ? std::string() : most->first;
-}
-
-Result<Json> model_json(const BenchOptions &options, const GgufFile &file) {
-    std::string digest;
-    if (options.model.empty()) {
-        digest = bench::sha256(std::as_bytes(std::span(builtin_model().bytes)));
-    } else {
-        RZ_ASSIGN(digest, bench::sha256_of_file(options.model));
-    }
-    const std::string name = options.model.empty()
-                                 ? std::string(builtin_model().name)
-                                 : std::filesystem::path(options.model).filename().string();
-    return Json{{"name", printable(name, 200)},
-                {"format", file.format()},
-                {"quantization", main_type(file)},
-                {"bytes", file.size()},
-                {"sha256", digest}};
-}
-
-bench::Subject subject_of(const BenchOptions &options, const LoadedModel &loaded) {
-    const Engine &engine = *loaded.engine;
-    const DevicePtr &device = engine.runner().devices().front();
-    bench::Subject subject;
-    const std::string label = device->label();
-    subject.backend = label.substr(0, label.find(':'));
-    subject.device = printable(device->info().name);
-    subject.driver = printable(device->info().driver, 200);
-    subject.runtime = "realizar";
-    subject.runtime_version = REALIZAR_VERSION "+" REALIZAR_COMMIT;
-    subject.model = options.model.empty()
-                        ? std::string(builtin_model().name)
-                        : std::filesystem::path(options.model).filename().string();
-    subject.model = printable(subject.model, 200);
-    subject.format = engine.file().format();
-    subject.quantization = main_type(engine.file());
-    subject.threads = loaded.backends->host().threads();
-    subject.batch = engine.batch();
-    subject.context = engine.context();
-    subject.key_type = options.key_type;
-    subject.value_type = options.value_type;
-    subject.load_ms = loaded.load_ms;
-    subject.model_bytes = engine.weight_source_bytes();
-    if (const auto counters = device->counters())
-        if (counters->memory_peak > 0) subject.device_peak = counters->memory_peak;
-    // With a peer in this process nobody knows whose memory it is.
-    if (options.peer.empty()) subject.peak_resident = bench::peak_resident_bytes();
-    return subject;
-}
-
-bench::Subject peer_subject(bench::Subject subject, const std::string &name) {
-    subject.backend = subject.runtime = name;
-    subject.device = subject.driver = subject.runtime_version = "";
-    subject.load_ms = std::nullopt;
-    subject.device_peak = subject.peak_resident = std::nullopt;
-    return subject;
-}
-
 // Before the host goes with the loaded model, signals must not look for it any more.
 struct LetGo {
     ~LetGo() { Interrupt::watch(static_cast<Host *>(nullptr)); }
 };
 
-// Appends the entries of one backend and its peer.
+// Nothing of it shows in the other outputs.
+bool shows_digest(const BenchOptions &options) {
+    return !options.no_history || options.output == "json" || options.output == "html";
+}
+
+// Appends the entries of one backend and its peer; says what model and machine are, the first time.
 Status measure_one(const BenchOptions &options, const std::vector<bench::Workload> &work,
-                   Json &entries, Json &model) {
+                   Json &entries, Json &model, Json &hardware) {
+    bench::reset_peak_resident();
     const uint32_t sequences = std::ranges::max(options.sequences);
     const auto progress = [&](const std::string &what) {
         if (options.verbose) print_note(what);
@@ -112,7 +52,8 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
     RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
     const LetGo let_go;
     if (model.is_null()) {
-        RZ_ASSIGN(model, model_json(options, loaded.engine->file()));
+        hardware = hardware_json(loaded.backends->registry());
+        RZ_ASSIGN(model, model_json(options, loaded.engine->file(), shows_digest(options)));
     }
     std::vector<std::unique_ptr<bench::Contender>> contenders;
     contenders.push_back(bench::realizar_contender(loaded.engine, "realizar"));
@@ -132,7 +73,7 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
     const auto sensors = bench::machine_sensors(gpus);
     RZ_ASSIGN(auto tests, bench::measure(contenders, work, options.rule, progress, sensors.get()));
     std::ranges::move(tests, std::back_inserter(measured));
-    const bench::Subject ours = subject_of(options, loaded);
+    const bench::Subject ours = subject_of(options, loaded, model);
     const bench::StepBytes bytes(*loaded.engine);
     for (size_t i = 0; i < measured.size(); ++i) {
         const bool own = measured[i].contender == contenders.front()->name();
@@ -151,8 +92,9 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
 // The devices that --all-backends runs, as "plugin" and "device" of a request. The reference is no
 // plugin, and computes for seconds what others compute in milliseconds.
 Status measure_all(const BenchOptions &options, const std::vector<bench::Workload> &work,
-                   Json &entries, Json &model) {
+                   Json &entries, Json &model, Json &hardware) {
     RZ_ASSIGN(const auto backends, open_backends(options));
+    hardware = hardware_json(backends->registry());
     for (const PluginRecord &record : backends->registry().records()) {
         if (record.path.empty()) continue;
         if (record.state != PluginState::ready && !options.all_gpus)
@@ -164,7 +106,7 @@ Status measure_all(const BenchOptions &options, const std::vector<bench::Workloa
             if (options.all_gpus && info.kind == RZ_DEVICE_CPU) continue;
             BenchOptions one = options;
             one.device = {record.id, info.id, options.device.require};
-            const Status status = measure_one(one, work, entries, model);
+            const Status status = measure_one(one, work, entries, model, hardware);
             if (status.ok()) continue;
             if (status.error().code == Code::cancelled) return status;
             entries.push_back(
@@ -217,6 +159,9 @@ Result<std::unique_ptr<bench::Contender>> make_peer(const BenchOptions &options,
 Result<Json> run_benchmark(const BenchOptions &given) {
     BenchOptions options = given;
     if (options.peer.empty() && !options.peer_folder.empty()) options.peer = "llama.cpp";
+    const bool all = options.all_backends || options.all_gpus;
+    constexpr double kBudget = 10, kBudgetOfEach = 5; // three devices: under two minutes
+    options.rule.budget_s = options.budget.value_or(all ? kBudgetOfEach : kBudget);
     if (options.repetitions) {
         options.rule.least = options.rule.most = *options.repetitions;
         options.rule.budget_s = 0;
@@ -229,13 +174,10 @@ Result<Json> run_benchmark(const BenchOptions &given) {
         for (const bench::Workload &one : work)
             options.context = std::max(options.context, one.context());
     }
-    Json entries = Json::array(), model;
-    RZ_TRY(options.all_backends || options.all_gpus ? measure_all(options, work, entries, model)
-                                                    : measure_one(options, work, entries, model));
+    Json entries = Json::array(), model, hardware;
+    RZ_TRY((all ? measure_all : measure_one)(options, work, entries, model, hardware));
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    Json environment = bench::environment_json();
-    environment["realizar"] = REALIZAR_VERSION "+" REALIZAR_COMMIT;
-    return bench::document_json(std::move(entries), std::move(environment), std::move(model),
+    return bench::document_json(std::move(entries), std::move(hardware), std::move(model),
                                 std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 

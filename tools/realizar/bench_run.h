@@ -15,6 +15,7 @@ namespace realizar::cli {
 struct BenchOptions : ModelOptions {
     std::vector<uint32_t> prompts{512}, decodes{64}, depths{0}, sequences{1};
     std::optional<uint32_t> repetitions;
+    std::optional<double> budget; // seconds for each test
     bench::StopRule rule;
     std::string output = "table";
     bool all_backends = false;

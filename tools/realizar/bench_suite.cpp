@@ -1,7 +1,6 @@
 // realizar bench --suite: named checks instead of a workload.
 #include "bench/suites/suite.h"
-#include "commit.h" // generated
-#include "tools/realizar/bench_run.h"
+#include "tools/realizar/bench_subject.h"
 #include "tools/realizar/interrupt.h"
 
 #include <algorithm>
@@ -86,12 +85,14 @@ Result<Json> run_parity(bench::Bed &bed, Json document) {
 } // namespace
 
 Status run_suite(const BenchOptions &options) {
+    if (options.output != "table" && options.output != "json")
+        return make_error(Code::invalid_argument, "bad_output",
+                          "a suite has no output '%s': expected -o table or json",
+                          options.output.c_str());
     RZ_ASSIGN(const auto backends, open_backends(options));
     Interrupt::watch(&backends->host());
     RZ_ASSIGN(bench::Bed bed, make_bed(options, *backends));
-    Json environment = bench::environment_json();
-    environment["realizar"] = REALIZAR_VERSION "+" REALIZAR_COMMIT;
-    Json document = bench::suite_json(options.suite, bed, std::move(environment));
+    Json document = bench::suite_json(options.suite, bed, hardware_json(backends->registry()));
     const bool parity = options.suite == "parity";
     if (parity) {
         RZ_ASSIGN(document, run_parity(bed, std::move(document)));
