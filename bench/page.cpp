@@ -67,8 +67,14 @@ struct Column {
     const char *kind = "n"; // the class of its cells: numbers, or ""
 };
 
+const std::string kDash = "&ndash;";
+
 std::string or_dash(std::optional<double> value, int digits, const char *unit = "") {
-    return value ? number(*value, digits) + unit : std::string("&ndash;");
+    return value ? number(*value, digits) + unit : kDash;
+}
+
+std::string share(std::optional<double> value) {
+    return or_dash(value ? std::optional(100 * *value) : std::nullopt, 1, "&nbsp;%");
 }
 
 // Of a token where tokens were decoded, else of the whole prompt.
@@ -82,8 +88,9 @@ constexpr Column kRates[] = {
     {"rate", [](const Json &entry) { return number(median(samples_of(entry)), 2); }},
     {"95&nbsp;% interval",
      [](const Json &entry) {
-         const Interval range = median_interval(samples_of(entry));
-         return number(range.low, 2) + " to " + number(range.high, 2);
+         const auto samples = samples_of(entry);
+         const Interval range = median_interval(samples);
+         return samples.size() < 2 ? kDash : number(range.low, 2) + " to " + number(range.high, 2);
      }},
     {"p50 ms", [](const Json &entry) { return latency(entry, "p50"); }},
     {"p95 ms", [](const Json &entry) { return latency(entry, "p95"); }},
@@ -91,10 +98,12 @@ constexpr Column kRates[] = {
     {"runs", [](const Json &entry) { return std::to_string(samples_of(entry).size()); }},
     {"variation",
      [](const Json &entry) {
-         const auto samples = without_outliers(samples_of(entry));
-         return number(100 * coefficient_of_variation(samples)) + "&nbsp;%";
+         return share(number(entry, {"sampling", "cv_at_stop"}));
      }},
-    {"drift", [](const Json &entry) { return number(100 * drift(samples_of(entry))) + "&nbsp;%"; }},
+    {"drift",
+     [](const Json &entry) {
+         return share(number(entry, {"sampling", "drift"}));
+     }},
     {"to peer", [](const Json &entry) { return or_dash(number(entry, {"ratio_to_peer"}), 2); }},
 };
 

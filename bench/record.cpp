@@ -28,15 +28,21 @@ Json rate_json(const Measurement &m) {
             {"samples", m.samples}};
 }
 
+// What so few samples do not say is null.
+Json several(const std::vector<double> &samples, size_t least, double value) {
+    return samples.size() < least ? Json(nullptr) : Json(value);
+}
+
 Json sampling_json(const Measurement &m, const StopRule &rule) {
     const bool fixed = rule.least == rule.most;
     return {{"method", fixed ? "fixed" : "dynamic_cv"},
             {"cv_threshold", fixed ? Json(nullptr) : Json(rule.variation)},
             {"actual_iterations", m.samples.size()},
-            {"cv_at_stop", coefficient_of_variation(without_outliers(m.samples))},
+            {"cv_at_stop",
+             several(m.samples, 2, coefficient_of_variation(without_outliers(m.samples)))},
             {"warmup_iterations", 1},
             {"stopped_by", stop_name(m.stop)},
-            {"drift", drift(m.samples)}};
+            {"drift", several(m.samples, 3, drift(m.samples))}};
 }
 
 Json thermal_json(const Measurement &m) {

@@ -3,6 +3,7 @@
 #include "bench/suites/cases.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace realizar::bench {
 namespace {
@@ -223,15 +224,20 @@ Result<Finding> one_region(Bed &bed, Result<Graph> (*graph)(int, int)) {
 Result<Finding> norm_product_softmax(Bed &bed) { return one_region(bed, chain_graph); }
 Result<Finding> feed_forward(Bed &bed) { return one_region(bed, ffn_graph); }
 
+// In turns, the best of each, so that what else the machine does hits both alike.
 Result<Finding> contiguous_pages(Bed &bed) {
-    CacheCase shape{2048, 2048, 32, 128, DType::F16, true};
-    RZ_ASSIGN(const CacheTimes scattered, run_cache(bed, bed.gpu, shape, kBlock));
-    shape.scattered = false;
-    RZ_ASSIGN(const CacheTimes row, run_cache(bed, bed.gpu, shape, kBlock));
-    return Finding{scattered.step / row.step,
+    constexpr int kRounds = 3;
+    double best[2] = {INFINITY, INFINITY}; // in order, scattered
+    for (int i = 0; i < 2 * kRounds; ++i) {
+        const bool scattered = i % 2 == 0;
+        const CacheCase shape{2048, 2048, 32, 128, DType::F16, scattered};
+        RZ_ASSIGN(const CacheTimes times, run_cache(bed, bed.gpu, shape, kBlock));
+        best[scattered] = std::min(best[scattered], times.step);
+    }
+    return Finding{best[1] / best[0],
                    note_text("attention over 2048 positions: pages in order %.3f ms, scattered "
-                             "%.3f ms",
-                             row.step * 1e3, scattered.step * 1e3)};
+                             "%.3f ms, best of %d",
+                             best[0] * 1e3, best[1] * 1e3, kRounds)};
 }
 
 Result<Finding> against_plain_loop(Bed &bed) {

@@ -68,17 +68,20 @@ Result<Finding> load_time(Bed &bed) {
         if (!bed.path.empty()) { // the built-in model is in memory
             RZ_ASSIGN(file, GgufFile::open(bed.path));
         }
-        const auto engine = Engine::load(std::move(file), options);
-        return engine.ok() ? Status() : Status(engine.error());
+        RZ_ASSIGN(auto engine, Engine::load(std::move(file), options));
+        // What is put off until it is needed belongs to loading too.
+        const std::vector<int32_t> token = {11};
+        return realizar_contender(std::move(engine), "realizar")->decode(token, 0);
     };
     double seconds[2] = {};
     for (double &one : seconds) {
         RZ_ASSIGN(one, seconds_of(load));
     }
-    return Finding{seconds[0] * 1e3,
-                   note_text("file dropped from memory before, as far as the system does; again "
-                             "%.0f ms; %s",
-                             seconds[1] * 1e3, model_note(bed).c_str())};
+    return Finding{
+        seconds[0] * 1e3,
+        note_text("until the first token is there; file dropped from memory before, as far "
+                  "as the system does; again %.0f ms; %s",
+                  seconds[1] * 1e3, model_note(bed).c_str())};
 }
 
 Result<Generation> answer(Bed &bed, uint32_t tokens, uint32_t per_submission) {

@@ -90,6 +90,23 @@ TEST(Record, KeepsWhatWasMeasured) {
     EXPECT_NE(entry_key(document, entry), entry_key(document, document["results"][1]));
 }
 
+TEST(Record, FewSamplesSayLittle) {
+    Measurement once = measured({16, 0, 0, 1}, 40, 1);
+    once.samples.resize(1);
+    Json document = sample_document();
+    Subject subject;
+    subject.backend = subject.runtime = "cpu";
+    document["results"].push_back(entry_json(subject, once, {}));
+    const Json &sampling = document["results"].back()["sampling"];
+    EXPECT_TRUE(sampling["drift"].is_null());
+    EXPECT_TRUE(sampling["cv_at_stop"].is_null());
+    EXPECT_TRUE(document["results"][0]["sampling"]["drift"].is_number());
+    if (!test::validator_missing()) {
+        EXPECT_EQ(test::schema_errors(document, kSchema), "");
+    }
+    EXPECT_NE(html_page({&document, 1}).find("&ndash;"), std::string::npos);
+}
+
 TEST(Record, OutputsSayTheSame) {
     const Json document = sample_document();
     const std::string table = table_text(document), csv = csv_text(document),
