@@ -86,7 +86,9 @@ double Bed::parameters() const {
 Result<Json> run_check(const Check &check, Bed &bed) {
     if (bed.progress && !bed.progress(check.id))
         return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
-    const DevicePtr device = check.needs == Needs::cpu ? bed.cpu : bed.gpu;
+    const DevicePtr device = check.needs == Needs::cpu   ? bed.cpu
+                             : check.needs == Needs::gpu ? bed.gpu
+                                                         : nullptr;
     const auto before = counted(device);
     auto finding = attempt(check, bed);
     const auto after = counted(device);

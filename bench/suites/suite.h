@@ -46,7 +46,7 @@ struct Finding {
     std::string note;
 };
 
-enum class Needs { cpu, gpu, all };
+enum class Needs { nothing, cpu, gpu }; // of the devices
 
 struct Check {
     const char *id;
