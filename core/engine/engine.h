@@ -173,6 +173,7 @@ class Engine {
     // After a lost device, engine_recover.cpp.
     void remember(std::span<const BatchRow> rows);
     Status recover(); // makes the sequences as long as lengths_before_
+    Status recover_once();
     Status replay(uint32_t sequence, std::span<const Token> tokens);
     // A variant that chooses a token.
     struct Choice {

@@ -26,9 +26,7 @@ Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
     auto status = run_once(rows, logits);
     for (size_t left = runner_->devices().size(); left > 0 && !status.ok(); --left) {
         if (status.error().code != Code::device_lost) break;
-        auto recovered = recover();
-        if (!recovered.ok() && recovered.error().code == Code::device_lost && left > 1) continue;
-        RZ_TRY(std::move(recovered));
+        RZ_TRY(recover());
         const auto gone = [&](const BatchRow &row) {
             return pages_.length(row.sequence) !=
                    static_cast<uint32_t>(lengths_before_[row.sequence]);
@@ -41,6 +39,16 @@ Status Engine::run(std::span<const BatchRow> rows, std::span<float> logits) {
 }
 
 Status Engine::recover() {
+    auto status = recover_once();
+    // Another device may be lost while this one is replaced.
+    for (size_t left = runner_->devices().size(); left > 1 && !status.ok(); --left) {
+        if (status.error().code != Code::device_lost) break;
+        status = recover_once();
+    }
+    return status;
+}
+
+Status Engine::recover_once() {
     RZ_ASSIGN(const std::string moved, runner_->replace_lost());
     choices_.clear(); // of the runner's variants as they were
     if (notice_) notice_(moved);

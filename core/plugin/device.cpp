@@ -335,6 +335,16 @@ Status Timeline::wait(uint64_t value, uint64_t timeout_ns) const {
     });
 }
 
+Result<bool> Timeline::reached(uint64_t value) const {
+    rz_code code = RZ_OK;
+    auto status = checked(*this, [&](rz_error *error) {
+        code = device()->api().timeline->wait(get(), value, 0, error);
+        return code == RZ_TIMEOUT ? RZ_OK : code;
+    });
+    if (!status.ok()) return std::move(status).error();
+    return code == RZ_OK;
+}
+
 Status Timeline::signal(uint64_t value) {
     return checked(*this, [&](rz_error *error) {
         return device()->api().timeline->signal(get(), value, error);

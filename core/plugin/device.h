@@ -136,6 +136,7 @@ class Timeline : public Handle<rz_timeline> {
     static Result<Timeline> create(const DevicePtr &device, uint64_t initial);
     Result<uint64_t> query() const;
     Status wait(uint64_t value, uint64_t timeout_ns) const;
+    Result<bool> reached(uint64_t value) const; // without waiting
     Status signal(uint64_t value);
 };
 

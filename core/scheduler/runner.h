@@ -68,12 +68,22 @@ class Runner {
                                                   const RunnerOptions &options);
     ~Runner();
 
-    // One step. Symbol values are within the variant's bounds. Nothing is allocated after the first
-    // step of a variant. Regions that need nothing of each other run at the same time on different
-    // devices. After Code::device_lost see replace_lost().
+    // One step: start() and wait().
     Status step(size_t variant, std::span<const int64_t> symbols,
                 std::span<const StepUpdate> updates, std::span<const StepRead> reads,
                 const StepRepeats &repeats = {});
+    // Begins a step and submits what needs no other region's results. Symbol values are within the
+    // variant's bounds; all that is given stays as it is until the step has ended. Nothing is
+    // allocated after the first step of a variant. Regions that need nothing of each other run at the
+    // same time on different devices. A step that has begun is ended by poll() or wait() before the next.
+    Status start(size_t variant, std::span<const int64_t> symbols,
+                 std::span<const StepUpdate> updates, std::span<const StepRead> reads,
+                 const StepRepeats &repeats = {});
+    // Submits what can go on now, without waiting. True: the step has ended, and its reads are there.
+    // An error has ended it too; after Code::device_lost see replace_lost().
+    Result<bool> poll();
+    // Ends the step, if there is one.
+    Status wait();
     // How often a step may run in one submission.
     uint32_t most_repeats() const;
 

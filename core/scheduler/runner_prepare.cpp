@@ -39,39 +39,55 @@ Status Runner::State::place() {
 }
 
 Status Runner::State::prepare() {
-    // Each refusal takes a node away from a device, so this ends.
+    // Each refusal takes a node away from a device, and each loss a device, so this ends.
     while (true) {
         RZ_TRY(place());
         RefusedNode refused;
-        auto status = try_prepare(refused);
-        if (status.ok() || !refused) return status;
-        if (!exclusions.refused.insert(*refused).second) return status;
+        size_t at = 0;
+        auto status = try_prepare(refused, at);
+        if (status.ok() || options.require_first) return status;
+        if (status.error().code == Code::device_lost) {
+            if (exclusions.lost.contains(at)) return status;
+            leave(at);
+        } else if (!refused || !exclusions.refused.insert(*refused).second) {
+            return status;
+        }
     }
 }
 
-Status Runner::State::try_prepare(RefusedNode &refused) {
+void Runner::State::leave(size_t device) {
+    exclusions.lost.insert(device);
+    for (Variant &variant : variants)
+        variant.regions.clear();
+    states.clear();
+    std::erase_if(weights, [&](const auto &entry) { return entry.first.second == device; });
+    lanes[device] = {};
+}
+
+Status Runner::State::try_prepare(RefusedNode &refused, size_t &device) {
     for (Variant &variant : variants)
         variant.regions.clear();
     carried.clear();
     states.clear();
     state_bytes = 0;
-    RZ_TRY(open_lanes());
+    RZ_TRY(open_lanes(device));
     std::vector<Placement> placements;
     for (const Variant &variant : variants)
         placements.push_back(variant.placement);
     RZ_TRY(check_memory(graphs, placements, options.devices, options.memory));
-    RZ_TRY(load());
+    RZ_TRY(load(device));
     for (size_t v = 0; v < variants.size(); ++v)
-        RZ_TRY(compile(v, refused));
+        RZ_TRY(compile(v, refused, device));
     return {};
 }
 
-Status Runner::State::open_lanes() {
+Status Runner::State::open_lanes(size_t &at) {
     lanes.resize(options.devices.size());
     for (const Variant &variant : variants)
         for (const PlacedRegion &region : variant.placement) {
             Lane &lane = lanes[region.device];
             if (lane.queue) continue;
+            at = region.device;
             const DevicePtr &device = options.devices[region.device];
             RZ_ASSIGN(lane.timeline, Timeline::create(device, 0));
             RZ_ASSIGN(lane.queue, Queue::create(device));
@@ -79,7 +95,7 @@ Status Runner::State::open_lanes() {
     return {};
 }
 
-Status Runner::State::load() {
+Status Runner::State::load(size_t &at) {
     std::map<std::pair<PlacedSpan, size_t>, Graph> wanted;
     for (size_t v = 0; v < variants.size(); ++v)
         for (const PlacedRegion &region : variants[v].placement) {
@@ -93,6 +109,7 @@ Status Runner::State::load() {
     for (const auto &[key, graph] : wanted)
         total += weight_source_bytes(graph);
     for (const auto &[key, graph] : wanted) {
+        at = key.second;
         RZ_ASSIGN(LoadedWeights loaded,
                   load_weights(options.devices[key.second], graph, options, done, total));
         weights.emplace(key, std::move(loaded));
@@ -100,16 +117,17 @@ Status Runner::State::load() {
     return {};
 }
 
-Status Runner::State::compile(size_t v, RefusedNode &refused) {
+Status Runner::State::compile(size_t v, RefusedNode &refused, size_t &at) {
     Variant &variant = variants[v];
     for (size_t i = 0; i < variant.placement.size(); ++i) {
         const PlacedRegion &place = variant.placement[i];
         uint32_t node = RZ_NONE;
+        at = place.device;
         auto region = compile_region(v, i, node);
         if (!region.ok()) {
             // A device that refuses what it claimed is asked for that node no more.
             const bool known = node < place.end - place.begin;
-            if (region.error().code == Code::unsupported && !options.require_first)
+            if (region.error().code == Code::unsupported)
                 refused = {place.device, place.begin + (known ? node : 0)};
             return std::move(region).error();
         }
@@ -208,7 +226,8 @@ Result<size_t> Runner::extend(Graph graph) {
     state.variants.push_back({{{span.first, span.second, device, first.front().reason}}, {}});
     // The same weights: they are those of the nodes that both have.
     RefusedNode node;
-    auto status = state.compile(number, node);
+    size_t at = device;
+    auto status = state.compile(number, node, at);
     if (status.ok()) return number;
     state.variants.pop_back();
     state.graphs.pop_back();
@@ -223,29 +242,27 @@ Result<std::string> Runner::replace_lost() {
                           "expected a step that lost its device before");
     const size_t device = *state.lost;
     state.lost.reset();
-    const std::string label = state.options.devices[device]->label();
-    state.exclusions.lost.insert(device);
+    const std::set<size_t> before = state.exclusions.lost;
     state.variants.resize(state.given);
     state.graphs.erase(state.graphs.begin() + static_cast<ptrdiff_t>(state.given),
                        state.graphs.end());
-    for (Variant &variant : state.variants)
-        variant.regions.clear();
-    state.states.clear();
-    std::erase_if(state.weights, [&](const auto &entry) { return entry.first.second == device; });
-    state.lanes[device] = {};
-    auto status =
-        state.options.require_first
-            ? Status(make_error(Code::device_lost, "backend_device_lost",
-                                "%s was lost, and falling back was refused", label.c_str()))
-            : state.prepare();
+    state.leave(device);
+    auto status = state.options.require_first
+                      ? Status(make_error(Code::device_lost, "backend_device_lost",
+                                          "%s was lost, and falling back was refused",
+                                          devices()[device]->label().c_str()))
+                      : state.prepare();
     if (!status.ok()) {
         state.broken = status;
         return std::move(status).error();
     }
+    std::string text;
+    for (const size_t gone : state.exclusions.lost)
+        if (!before.contains(gone)) text += devices()[gone]->label() + " was lost; ";
     std::set<std::string> places;
     for (const PlacedRegion &region : placement())
         places.insert(devices()[region.device]->label());
-    std::string text = label + " was lost; the model goes on with";
+    text += "the model goes on with";
     for (const std::string &place : places)
         text += " " + place;
     return text;

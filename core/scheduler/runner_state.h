@@ -24,6 +24,7 @@ struct CompiledRegion {
     Instance instance;
     std::vector<RegionTensor> inputs, outputs;
     std::vector<size_t> needs;      // earlier regions whose outputs are inputs here
+    bool submitted = false;         // in this step
     uint64_t signal = 0;            // of this step, on the timeline of the device
     std::vector<rz_update> updates; // reused by every step
     std::vector<rz_read> reads;
@@ -39,6 +40,16 @@ struct Lane {
     Timeline timeline;
     Queue queue;
     uint64_t submitted = 0, done = 0; // last value to be signalled, last one that was awaited
+};
+
+// A step that has begun, as start() was given it.
+struct RunningStep {
+    Variant *variant = nullptr; // nullptr: there is none
+    std::span<const int64_t> symbols;
+    std::span<const StepUpdate> updates;
+    std::span<const StepRead> reads;
+    StepRepeats repeats;
+    size_t left = 0; // regions that were not submitted yet
 };
 
 RegionTensor describe_tensor(const rz_tensor &tensor, TensorId original, TensorId local);
@@ -61,23 +72,28 @@ struct Runner::State {
     size_t given = 0;                                   // variants that extend() did not add
     std::vector<Variant> variants;
     uint64_t state_bytes = 0;
+    RunningStep running;
 
-    // Places, loads and compiles all variants; again without a node that a device refuses.
+    // Places, loads and compiles all variants; again without a node that a device refuses, and
+    // without a device that is lost meanwhile.
     Status prepare();
     Status place();
-    Status try_prepare(RefusedNode &refused);
-    Status open_lanes();
-    Status load();
-    Status compile(size_t variant, RefusedNode &refused);
+    // `at` is the device that an error comes from.
+    Status try_prepare(RefusedNode &refused, size_t &at);
+    Status open_lanes(size_t &at);
+    Status load(size_t &at);
+    Status compile(size_t variant, RefusedNode &refused, size_t &at);
+    void leave(size_t device); // nothing of it stays, and nothing is placed there any more
     Result<CompiledRegion> compile_region(size_t variant, size_t index, uint32_t &failed_node);
     Status bind_states(CompiledRegion &region, const Graph::Region &part);
 
-    void gather(const Variant &variant, CompiledRegion &region, std::span<const int64_t> symbols,
-                std::span<const StepUpdate> updates, std::span<const StepRead> reads);
-    Status submit(CompiledRegion &region, std::span<const int64_t> symbols,
-                  const StepRepeats &repeats);
-    Status await(size_t device, uint64_t value);
-    Status finish(Status status); // waits for all that was submitted
+    void gather(CompiledRegion &region);
+    Status submit(CompiledRegion &region);
+    // Whether the device has come so far. With `wait` it has, or there is an error.
+    Result<bool> reached(size_t device, uint64_t value, bool wait);
+    // Submits what needs nothing that is not there; with `wait` at least one region.
+    Status advance(bool wait);
+    Status finish(Status status); // waits for all that was submitted, and ends the step
 };
 
 } // namespace realizar

@@ -1,8 +1,8 @@
 // Sampling is on the way of every token: after the first calls it must not allocate.
 #include "core/sampling/sampler.h"
 
-#include "tests/sampling/allocation_count.h"
 #include "tests/sampling/naive.h"
+#include "tests/support/allocation_count.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,5 @@
 // A device that is lost loses no token: the answer goes on elsewhere as if nothing had happened.
-#include "core/engine/generate.h"
-#include "tests/scheduler/partial_backend.h"
-#include "tests/support/engines.h"
+#include "tests/scheduler/partial_engines.h"
 #include "tests/support/shared.h"
 
 #include <algorithm>
@@ -11,50 +9,29 @@ namespace realizar {
 namespace {
 
 using test::PartialBackend;
+using test::SecondBackend;
 
-class LostDevice : public testing::Test {
+class LostDevice : public test::PartialEngines {
   protected:
-    void SetUp() override {
-        PartialBackend::reset();
-        RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
-        RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
-        reference_ = choice.devices.front();
-        RZ_ASSERT_OK(file_, GgufFile::open(test::draft_model()));
-    }
-    void TearDown() override { PartialBackend::reset(); }
-
     Result<std::shared_ptr<Engine>> load(std::vector<DevicePtr> devices, uint32_t sequences = 1,
                                          bool require_first = false) {
-        EngineOptions options;
-        options.devices = std::move(devices);
-        options.require_first = require_first;
-        options.context = 64;
-        options.batch = 6;
-        options.sequences = sequences;
-        options.notice = [this](const std::string &text) { notices_.push_back(text); };
-        return Engine::load(file_, options);
+        EngineOptions engine = options(std::move(devices), 6);
+        engine.require_first = require_first;
+        engine.sequences = sequences;
+        return Engine::load(file_, engine);
     }
     // 20 tokens after a prompt of nine: two batches and 19 single tokens, so 21 steps. With `ahead` the
     // device chooses so many of them in a submission.
     uint32_t ahead = 0;
     float temperature = 0;
-    Result<std::vector<Token>> tell(Session &session) {
-        RZ_ASSIGN(const auto prompt, prompt_tokens(*session.engine().tokenizer(),
-                                                   "Once upon a time there was a small fox who"));
-        GenerateOptions options;
-        options.sampling.temperature = temperature;
-        options.sampling.seed = 11;
-        options.sampling.repeat_penalty = 1;
-        options.tokens_per_submission = ahead;
-        options.max_tokens = 20;
-        options.ignore_end = true;
-        RZ_ASSIGN(const Generation answer, generate(session, std::span(prompt).first(9), options));
-        return answer.tokens;
-    }
     Result<std::vector<Token>> tell(std::vector<DevicePtr> devices) {
         RZ_ASSIGN(const auto engine, load(std::move(devices)));
-        RZ_ASSIGN(const auto session, Session::create(engine));
-        return tell(*session);
+        GenerateOptions generation = greedy(20);
+        generation.sampling.temperature = temperature;
+        generation.sampling.seed = 11;
+        generation.sampling.repeat_penalty = 1;
+        generation.tokens_per_submission = ahead;
+        return PartialEngines::tell(engine, 9, generation);
     }
     // Loses the device after 0, stride, ... submissions of the answer; returns the first number that
     // is not less than all.
@@ -75,11 +52,6 @@ class LostDevice : public testing::Test {
             if (!PartialBackend::lost) return k;
         }
     }
-
-    Host host_{{}};
-    DevicePtr partial_, reference_;
-    std::shared_ptr<const GgufFile> file_;
-    std::vector<std::string> notices_;
 };
 
 TEST_F(LostDevice, NoTokenIsLostOrChanged) {
@@ -100,6 +72,50 @@ TEST_F(LostDevice, NoChosenTokenIsLostOrChanged) {
         ahead = 5; // which a device that cannot take several steps at once does one by one
         EXPECT_EQ(lose_at(5, expected), 25);
     }
+}
+
+// The device that takes over is lost too: while it evaluates what was there, or later.
+TEST_F(LostDevice, ASecondOneToo) {
+    RZ_ASSERT_OK(const auto expected, tell({reference_}));
+    for (const uint32_t at_a_time : {0u, 5u}) {
+        ahead = at_a_time;
+        for (const int first : {0, 1, 3}) {
+            for (const int then : {0, 1, 2, 4}) {
+                SCOPED_TRACE(std::to_string(at_a_time) + " " + std::to_string(first) + " " +
+                             std::to_string(then));
+                reset();
+                notices_.clear();
+                PartialBackend::submits_left = first;
+                SecondBackend::submits_left = then;
+                SecondBackend::loses_late = first == 1;
+                RZ_ASSERT_OK(const auto found, tell({partial_, second_, reference_}));
+                EXPECT_EQ(found, expected);
+                EXPECT_TRUE(PartialBackend::lost && SecondBackend::lost);
+                EXPECT_GE(notices_.size(), 1u);
+            }
+        }
+    }
+}
+
+// One that is gone when its part of the model would be made ready is left out.
+TEST_F(LostDevice, BeforeItHasBegun) {
+    RZ_ASSERT_OK(const auto expected, tell({reference_}));
+    PartialBackend::lost = true;
+    RZ_ASSERT_OK(const auto found, tell({partial_, reference_}));
+    EXPECT_EQ(found, expected);
+    EXPECT_FALSE(load({partial_}).ok());
+    EXPECT_FALSE(load({partial_, reference_}, 1, true).ok());
+    // Both: the second while it replaces the first.
+    reset();
+    PartialBackend::submits_left = 4;
+    RZ_ASSERT_OK(const auto engine, load({partial_, second_, reference_}));
+    SecondBackend::lost = true;
+    notices_.clear();
+    RZ_ASSERT_OK(const auto rest, PartialEngines::tell(engine, 9, greedy(20)));
+    EXPECT_EQ(rest, expected);
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0],
+              "partial:0 was lost; second:0 was lost; the model goes on with reference:0");
 }
 
 TEST_F(LostDevice, InTheMiddleOfAStepToo) {

@@ -1,7 +1,5 @@
 // Plans of whole models: cut, measured, split by memory, and run in every way with the same result.
-#include "core/engine/generate.h"
-#include "tests/scheduler/partial_backend.h"
-#include "tests/support/engines.h"
+#include "tests/scheduler/partial_engines.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,40 +13,11 @@ namespace {
 
 using test::PartialBackend;
 
-class ModelPlans : public testing::Test {
+class ModelPlans : public test::PartialEngines {
   protected:
-    void SetUp() override {
-        PartialBackend::reset();
-        RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
-        RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
-        reference_ = choice.devices.front();
-        RZ_ASSERT_OK(file_, GgufFile::open(test::draft_model()));
-    }
-    void TearDown() override { PartialBackend::reset(); }
-
-    EngineOptions options(std::vector<DevicePtr> devices) const {
-        EngineOptions engine;
-        engine.devices = std::move(devices);
-        engine.context = 64;
-        engine.batch = 8;
-        engine.placement.seconds = 3600; // however slow this build is: all is measured
-        return engine;
-    }
     static Result<std::vector<Token>> tell(const std::shared_ptr<Engine> &engine) {
-        RZ_ASSIGN(const auto session, Session::create(engine));
-        RZ_ASSIGN(const auto prompt, prompt_tokens(*engine->tokenizer(),
-                                                   "Once upon a time there was a small fox who"));
-        GenerateOptions generation;
-        generation.sampling.temperature = 0;
-        generation.max_tokens = 8;
-        generation.ignore_end = true;
-        RZ_ASSIGN(const Generation answer, generate(*session, prompt, generation));
-        return answer.tokens;
+        return PartialEngines::tell(engine, SIZE_MAX, greedy(8));
     }
-
-    Host host_{{}};
-    DevicePtr partial_, reference_;
-    std::shared_ptr<const GgufFile> file_;
 };
 
 TEST_F(ModelPlans, AtomsAreTheBlocksOfTheModel) {

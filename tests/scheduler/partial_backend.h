@@ -1,4 +1,4 @@
-// A backend that computes as the reference does, but can be told what to refuse and when to fail.
+// Backends that compute as the reference does, but can be told what to refuse and when to fail.
 #pragma once
 
 #include "core/plugin/device.h"
@@ -10,7 +10,8 @@
 
 namespace realizar::test {
 
-struct PartialBackend {
+template <int kNumber>
+struct BasicPartialBackend {
     static inline std::set<uint32_t> refused; // RZ_OP_*
     static inline int failing_waits = 0;      // that many waits still fail
     static inline uint64_t memory_free = 0;   // that devices tell of; 0: not known
@@ -20,6 +21,8 @@ struct PartialBackend {
     static inline int submits_left = -1;
     static inline bool loses_late = false;
     static inline bool lost = false;
+    static inline bool held = false; // who asks without waiting hears that nothing has ended yet
+    static inline int submits = 0;   // so far
 
     static void reset() {
         refused.clear();
@@ -27,7 +30,8 @@ struct PartialBackend {
         failing_waits = 0;
         memory_free = 0;
         submits_left = -1;
-        loses_late = lost = false;
+        loses_late = lost = held = false;
+        submits = 0;
     }
 
     // A device of the backend; `host` outlives it.
@@ -64,6 +68,7 @@ struct PartialBackend {
         return reference_plugin()->program->compile(device, graph, weights, options, out, err);
     }
     static rz_code submit(rz_queue *queue, const rz_submit *submission, rz_error *err) {
+        ++submits;
         if (submits_left > 0)
             --submits_left;
         else if (submits_left == 0)
@@ -73,6 +78,7 @@ struct PartialBackend {
     }
     static rz_code wait(rz_timeline *timeline, uint64_t value, uint64_t timeout, rz_error *err) {
         if (lost) return fail_lost(err);
+        if (held && timeout == 0) return RZ_TIMEOUT;
         if (failing_waits == 0)
             return reference_plugin()->timeline->wait(timeline, value, timeout, err);
         --failing_waits;
@@ -100,7 +106,7 @@ struct PartialBackend {
         static rz_queue_api queue = *reference_plugin()->queue;
         queue.submit = submit;
         rz_plugin table = *reference_plugin();
-        table.id = "partial";
+        table.id = kNumber == 1 ? "partial" : "second";
         table.driver = &driver;
         table.device = &device;
         table.timeline = &timeline;
@@ -110,5 +116,8 @@ struct PartialBackend {
         return table;
     }
 };
+
+using PartialBackend = BasicPartialBackend<1>;
+using SecondBackend = BasicPartialBackend<2>;
 
 } // namespace realizar::test

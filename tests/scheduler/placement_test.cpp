@@ -1,7 +1,5 @@
 // Models that are spread over two devices compute what one device computes.
-#include "core/engine/session.h"
-#include "tests/scheduler/partial_backend.h"
-#include "tests/support/engines.h"
+#include "tests/scheduler/partial_engines.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,23 +11,13 @@ using test::PartialBackend;
 
 constexpr Token kTokens[] = {1, 2288, 669, 261, 529, 450, 311, 261, 583};
 
-class Placement : public testing::Test {
+class Placement : public test::PartialEngines {
   protected:
-    void SetUp() override {
-        PartialBackend::reset();
-        RZ_ASSERT_OK(partial_, PartialBackend::open(host_));
-        RZ_ASSERT_OK(DeviceChoice choice, test::backends().choose({"reference", "", true}));
-        reference_ = choice.devices.front();
-        RZ_ASSERT_OK(file_, GgufFile::open(test::draft_model()));
-    }
     Result<std::shared_ptr<Engine>> load(std::vector<DevicePtr> devices,
                                          bool require_first = false) {
-        EngineOptions options;
-        options.devices = std::move(devices);
-        options.require_first = require_first;
-        options.context = 64;
-        options.batch = 8;
-        return Engine::load(file_, options);
+        EngineOptions engine = options(std::move(devices));
+        engine.require_first = require_first;
+        return Engine::load(file_, engine);
     }
     // Logits after kTokens, the prompt in two steps and then single tokens.
     static std::vector<float> logits(const std::shared_ptr<Engine> &engine) {
@@ -40,10 +28,6 @@ class Placement : public testing::Test {
             EXPECT_TRUE((*session)->append(std::span(&token, 1)).ok());
         return {(*session)->logits().begin(), (*session)->logits().end()};
     }
-
-    Host host_{{}};
-    DevicePtr partial_, reference_;
-    std::shared_ptr<const GgufFile> file_;
 };
 
 TEST_F(Placement, OneDeviceIsOneRegion) {

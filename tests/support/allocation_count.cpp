@@ -1,5 +1,5 @@
 // In a file of its own, so that the compiler does not inline one half of new and delete.
-#include "tests/sampling/allocation_count.h"
+#include "tests/support/allocation_count.h"
 
 #include <atomic>
 #include <cstdlib>
