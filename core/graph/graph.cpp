@@ -1,5 +1,6 @@
 #include "core/graph/graph.h"
 
+#include "core/common/fnv.h"
 #include "core/graph/layout.h"
 
 namespace realizar {
@@ -70,21 +71,6 @@ void Graph::append_node(uint32_t op, uint32_t version, std::vector<TensorId> inp
 }
 
 namespace {
-
-// 64-bit FNV-1a (Fowler, Noll, Vo).
-class Fnv {
-  public:
-    void bytes(const void *data, size_t size) {
-        const auto *byte = static_cast<const unsigned char *>(data);
-        for (size_t i = 0; i < size; ++i)
-            hash_ = (hash_ ^ byte[i]) * 0x100000001b3ull;
-    }
-    void number(uint64_t value) { bytes(&value, sizeof value); }
-    uint64_t hash() const { return hash_; }
-
-  private:
-    uint64_t hash_ = 0xcbf29ce484222325ull;
-};
 
 void hash_tensor(Fnv &fnv, const rz_tensor &tensor) {
     for (const uint64_t value : {uint64_t{tensor.dtype}, uint64_t{tensor.role},

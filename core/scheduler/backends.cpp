@@ -1,5 +1,7 @@
 #include "core/scheduler/backends.h"
 
+#include "core/scheduler/cost_store.h"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -57,6 +59,10 @@ std::vector<std::string> split(const std::string &list) {
 
 bool contains(const std::vector<std::string> &list, const std::string &text) {
     return std::ranges::find(list, text) != list.end();
+}
+
+bool takes_several(const std::string &backend) {
+    return backend == kAuto || backend == kAll || split(backend).size() > 1;
 }
 
 } // namespace
@@ -169,8 +175,9 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
                           printable(wanted).c_str(), found.c_str());
 
     DeviceChoice choice;
-    const bool any = backend == kAuto || backend == kAll || split(backend).size() > 1;
+    const bool any = takes_several(backend);
     const bool several = any && wanted.empty() && !request.require;
+    if (several) keep_only(list, request.only);
     for (const Candidate &candidate : list) {
         if (several && candidate.rank == kReferenceRank && !choice.devices.empty()) continue;
         auto device = open_device(candidate);
@@ -189,6 +196,29 @@ Result<DeviceChoice> Backends::choose(const DeviceRequest &request) {
     choice.compare = choice.devices.size() > 1;
     if (!request.require) add_fallbacks(request, choice);
     return choice;
+}
+
+void Backends::keep_only(Candidates &list, const std::vector<std::string> &labels) {
+    const auto named = [&](const Candidate &candidate) {
+        return contains(labels, candidate.label());
+    };
+    // A choice of earlier that cannot be had any more is none.
+    if (std::ranges::none_of(list, named)) return;
+    std::erase_if(list, [&](const Candidate &candidate) { return !named(candidate); });
+}
+
+std::string Backends::compared(const DeviceRequest &request) const {
+    if (!request.device.empty() || request.require || !takes_several(request.backend)) return "";
+    std::string text;
+    size_t count = 0;
+    for (const Candidate &candidate : candidates(request.backend, request.deny)) {
+        if (candidate.rank == kReferenceRank) continue;
+        const PluginRecord &record = *registry_->find(candidate.plugin);
+        text += device_identity(candidate.label(), record.version, record.build, *candidate.info,
+                                host_.threads());
+        ++count;
+    }
+    return count > 1 ? text : "";
 }
 
 void Backends::add_fallbacks(const DeviceRequest &request, DeviceChoice &choice) {

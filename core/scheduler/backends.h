@@ -24,6 +24,8 @@ struct DeviceRequest {
     bool require = false; // no fallback to other devices
     // Devices ("vulkan:1") and plugins ("opencl") that are left alone.
     std::vector<std::string> deny = {};
+    // Where several devices would do, only these ("cpu:0"), besides fallbacks; empty: all.
+    std::vector<std::string> only = {};
 };
 
 struct DeviceChoice {
@@ -50,6 +52,9 @@ class Backends {
     // of the CPU where the CPU's own is ready. Fallbacks are the CPU and the reference.
     // Tags: no_backend, no_device (both list what there is), and what opening a named one gives.
     Result<DeviceChoice> choose(const DeviceRequest &request);
+    // Which devices choose() would compare, and in which state of their software: the same text
+    // for the same ones (device_identity()). Empty where there is nothing to compare. Opens none.
+    std::string compared(const DeviceRequest &request) const;
 
     // Opens the backend that lends its threads to Host::parallel_for, if there is one.
     void open_pool();
@@ -67,6 +72,7 @@ class Backends {
 
     Backends(BackendsOptions options) : host_(std::move(options.host)) {}
     Candidates candidates(const std::string &backend, const std::vector<std::string> &deny) const;
+    static void keep_only(Candidates &list, const std::vector<std::string> &labels);
     void add_fallbacks(const DeviceRequest &request, DeviceChoice &choice);
     Result<std::shared_ptr<Driver>> driver(const std::string &plugin);
     Result<DevicePtr> open_device(const Candidate &candidate);

@@ -11,12 +11,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Weights of a run of atoms that is measured as a whole: more than caches hold, less than takes long
-// to load.
-constexpr uint64_t kWindowBytes = 256u << 20;
-// A step with more rows than this is limited by arithmetic and not by reading weights; what its parts
-// take alone is what they take together.
-constexpr int64_t kFewRows = 16;
+// Weights of a run of atoms that is measured as a whole: all of a small model, several layers of a
+// large one; loading them takes about a second.
+constexpr uint64_t kWindowBytes = uint64_t{1} << 30;
+// Parts that take longer together are measured to a few percent alone: what is between them, and what
+// a cache still has of the run before, does not count.
+constexpr double kLong = 0.4; // seconds
 // Below this a part of a run does not sink, however short it was alone.
 constexpr double kLeast = 1e-7; // seconds
 
@@ -177,13 +177,15 @@ Status Measurer::measure_window(const Window &window) {
     bool timed = false; // so that each call goes further than the last one
     for (size_t s = 0; s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
-        if (sample.symbols.front() > kFewRows) continue;
         bool all = true, done = true;
+        double sum = 0;
         for (size_t i = window.first; i <= window.last; ++i) {
-            all &= alone_.contains({same_as(i), s});
+            const auto found = alone_.find({same_as(i), s});
+            all &= found != alone_.end();
+            sum += all ? found->second.seconds : 0;
             done &= known(i, sample) != nullptr;
         }
-        if (!all || done) continue;
+        if (!all || done || sum > kLong) continue;
         if (timed && late()) return {};
         timed = true;
         auto cost = meter->time(sample);
@@ -213,7 +215,7 @@ Status Measurer::measure() {
         RZ_TRY(measure_window(window));
     }
     if (late()) return {};
-    // Those that have no company, and steps in which it does not matter.
+    // Those that have no company, or take so long that it does not matter.
     for (const auto &[key, cost] : alone_)
         if (const StepSample &sample = options_.samples[key.second]; !known(key.first, sample))
             store_.put(identity_, atoms_[key.first].signature[sample.variant], bucket_of(sample),

@@ -19,6 +19,7 @@ constexpr uint64_t kMostBytes = 16u << 20;
 // More devices than a machine has: what is left of older drivers and plugins makes room.
 constexpr size_t kMostDevices = 32;
 constexpr size_t kMostCosts = 20000; // of one device
+constexpr size_t kMostDecisions = 500;
 
 double median(std::vector<double> &values) {
     const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
@@ -50,6 +51,17 @@ bool read_times(const Json &array, size_t count) {
     return array.is_array() && array.size() == count && std::ranges::all_of(array, is_time);
 }
 
+void read_decisions(const Json &root, std::map<std::string, std::vector<std::string>> &decisions) {
+    const auto list = root.find("decisions");
+    if (list == root.end() || !list->is_object()) return;
+    for (const auto &[name, labels] : list->items()) {
+        if (decisions.size() == kMostDecisions) break;
+        const bool good =
+            labels.is_array() && !labels.empty() && std::ranges::all_of(labels, &Json::is_string);
+        if (good) decisions.try_emplace(name, labels.get<std::vector<std::string>>());
+    }
+}
+
 } // namespace
 
 Cost robust_cost(std::span<const double> seconds) {
@@ -73,8 +85,13 @@ Cost robust_cost(std::span<const double> seconds) {
 }
 
 std::string device_identity(const Device &device, uint32_t threads) {
-    const rz_device_info &info = device.info();
     const rz_plugin &plugin = device.api();
+    return device_identity(device.label(), plugin.version, plugin.build, device.info(), threads);
+}
+
+std::string device_identity(const std::string &label, const std::string &version,
+                            const std::string &build, const rz_device_info &info,
+                            uint32_t threads) {
     std::string uuid;
     for (const uint8_t byte : info.uuid) {
         char text[3];
@@ -83,9 +100,8 @@ std::string device_identity(const Device &device, uint32_t threads) {
     }
     std::string identity;
     for (const std::string &part :
-         {device.label(), std::string(plugin.version), std::string(plugin.build), uuid,
-          std::string(info.name), std::string(info.driver), std::string(info.isa),
-          std::to_string(threads)})
+         {label, version, build, uuid, std::string(info.name), std::string(info.driver),
+          std::string(info.isa), std::to_string(threads)})
         identity += printable(part, 200) + "|";
     return identity;
 }
@@ -98,6 +114,7 @@ void CostStore::read() {
     if (!text.ok()) return;
     const Json root = Json::parse(*text, nullptr, false);
     if (!root.is_object() || root.value("version", Json()) != kVersion) return;
+    read_decisions(root, decisions_);
     const auto devices = root.find("devices");
     if (devices == root.end() || !devices->is_object()) return;
     for (const auto &[identity, entry] : devices->items()) {
@@ -134,17 +151,28 @@ void CostStore::put(const std::string &device, uint64_t signature, const std::st
                     Cost cost) {
     Record &record = devices_[device];
     record.costs[cost_key(signature, bucket)] = cost;
-    record.fresh = true;
+    record.fresh = news_ = true;
 }
 
 void CostStore::put_link(const std::string &device, LinkCost link) {
     Record &record = devices_[device];
     record.link = link;
-    record.linked = record.fresh = true;
+    record.linked = record.fresh = news_ = true;
 }
 
-Status CostStore::save() const {
-    if (file_.empty()) return {};
+const std::vector<std::string> *CostStore::decision(const std::string &name) const {
+    const auto found = decisions_.find(name);
+    return found == decisions_.end() ? nullptr : &found->second;
+}
+
+void CostStore::decide(const std::string &name, std::vector<std::string> devices) {
+    std::vector<std::string> &there = decisions_[name];
+    news_ |= there != devices;
+    there = std::move(devices);
+}
+
+Status CostStore::save() {
+    if (file_.empty() || !news_) return {};
     CostStore all = *this;
     all.read();
     Json devices = Json::object();
@@ -161,7 +189,14 @@ Status CostStore::save() const {
         if (record.linked) entry["link"] = {record.link.launch, record.link.in, record.link.out};
         devices[identity] = std::move(entry);
     }
-    const Json root = {{"version", kVersion}, {"devices", std::move(devices)}};
+    Json decisions = Json::object();
+    for (const auto &[name, labels] : all.decisions_)
+        if (decisions.size() < kMostDecisions || decisions_.contains(name))
+            decisions[name] = labels;
+    const Json root = {{"version", kVersion},
+                       {"devices", std::move(devices)},
+                       {"decisions", std::move(decisions)}};
+    news_ = false;
     return replace_file(file_, root.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 

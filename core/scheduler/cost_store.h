@@ -9,6 +9,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace realizar {
 
@@ -31,6 +32,8 @@ struct LinkCost {
 
 // Which device it is, in which state of its software: costs hold as long as this text is the same.
 std::string device_identity(const Device &device, uint32_t threads);
+std::string device_identity(const std::string &label, const std::string &version,
+                            const std::string &build, const rz_device_info &info, uint32_t threads);
 
 // Costs by device identity, signature of a part (Graph::hash) and symbol values of a step. Not
 // thread-safe.
@@ -45,8 +48,12 @@ class CostStore {
     const LinkCost *find_link(const std::string &device) const;
     void put(const std::string &device, uint64_t signature, const std::string &bucket, Cost cost);
     void put_link(const std::string &device, LinkCost link);
-    // Writes everything, with what other processes have added since; does nothing without a file.
-    Status save() const;
+    // Which devices (labels) were chosen for something that is known by this name; nullptr: not yet.
+    const std::vector<std::string> *decision(const std::string &name) const;
+    void decide(const std::string &name, std::vector<std::string> devices);
+    // Writes everything, with what other processes have added since; does nothing without a file or
+    // without news.
+    Status save();
 
   private:
     struct Record {
@@ -57,6 +64,8 @@ class CostStore {
     };
     void read();
 
+    bool news_ = false;
+    std::map<std::string, std::vector<std::string>> decisions_;
     std::filesystem::path file_;
     std::map<std::string, Record> devices_;
 };

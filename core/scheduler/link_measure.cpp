@@ -8,8 +8,9 @@
 namespace realizar {
 namespace {
 
-constexpr int64_t kWidth = 4096, kRows = 1024;
-constexpr size_t kRuns = 9;
+constexpr int64_t kWidth = 64, kRows = 65536; // 256 bytes and 16 MiB
+constexpr size_t kFewRuns = 9, kMostRuns = 500;
+constexpr double kEnough = 0.03; // seconds
 
 struct Probe {
     Graph graph;
@@ -49,11 +50,14 @@ Result<double> Probe::run(int64_t rows, bool update, bool read) {
 Result<double> Probe::median(int64_t rows, bool update, bool read) {
     RZ_TRY(run(rows, true, true)); // warm, and with data
     std::vector<double> seconds;
-    for (size_t i = 0; i < kRuns; ++i) {
+    double sum = 0;
+    while (seconds.size() < kFewRuns || (sum < kEnough && seconds.size() < kMostRuns)) {
         RZ_ASSIGN(const double one, run(rows, update, read));
         seconds.push_back(one);
+        sum += one;
     }
-    return robust_cost(seconds).seconds;
+    // The later half: by then clocks have risen.
+    return robust_cost(std::span(seconds).subspan(seconds.size() / 2)).seconds;
 }
 
 Status prepare(Probe &probe, const DevicePtr &device, uint32_t op) {
@@ -81,11 +85,11 @@ Result<LinkCost> measure_link(const DevicePtr &device) {
     }
     RZ_TRY(std::move(ready));
     LinkCost link;
-    RZ_ASSIGN(link.launch, probe.median(1, true, true));
     constexpr double kBytes = kWidth * kRows * sizeof(float);
     RZ_ASSIGN(const double in, probe.median(kRows, true, false));
     RZ_ASSIGN(const double out, probe.median(kRows, false, true));
     RZ_ASSIGN(const double none, probe.median(kRows, false, false));
+    RZ_ASSIGN(link.launch, probe.median(1, true, true)); // last, on a warm device
     link.in = std::max(0.0, in - none) / kBytes;
     link.out = std::max(0.0, out - none) / kBytes;
     return link;

@@ -10,8 +10,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char *kReference = "reference:0";
-
 Result<PlanSolution> no_comparison() {
     return make_error(Code::unavailable, "not_measured", "the preferred devices were not measured");
 }
@@ -32,6 +30,7 @@ PlanOptions plan_options(const PlacementOptions &placement, const RunnerOptions 
     options.threads = placement.threads;
     options.seconds = placement.seconds;
     options.progress = placement.progress;
+    options.decision = placement.decision;
     return options;
 }
 
@@ -44,19 +43,24 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
     measure.samples = options_.samples;
     measure.weights = options_.weights;
     measure.release = options_.release;
+    std::vector<size_t> wanted;
+    for (size_t d = 0; d < count; ++d) {
+        if (exclusions.lost.contains(d) ||
+            (count > 1 && options_.devices[d]->label() == kReferenceDevice) ||
+            std::ranges::none_of(atoms, [&](const Atom &atom) { return atom.runs[d]; }))
+            continue;
+        wanted.push_back(d);
+    }
     uint64_t done = 0;
-    measure.go_on = [&] { return !options_.progress || options_.progress(done, count); };
-    for (size_t d = 0; d < count; ++d, ++done) {
+    measure.go_on = [&] { return !options_.progress || options_.progress(done, wanted.size()); };
+    for (const size_t d : wanted) {
         const DevicePtr &device = options_.devices[d];
-        // The reference is there to be right, at a speed that need not be known.
-        if (exclusions.lost.contains(d) || (count > 1 && device->label() == kReference)) continue;
-        if (std::ranges::none_of(atoms, [&](const Atom &atom) { return atom.runs[d]; })) continue;
         // An equal share of the time that is left, for each.
         const std::chrono::duration<double> left =
             std::chrono::duration<double>(options_.seconds) - (Clock::now() - start);
         measure.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                               std::max(left, std::chrono::duration<double>(0)) /
-                                              static_cast<double>(count - d));
+                                              static_cast<double>(wanted.size() - done));
         const std::string identity = device_identity(*device, options_.threads);
         measure.rivals.clear();
         for (size_t other = 0; other < count && !all; ++other) {
@@ -79,11 +83,24 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
             (void)options_.store->save(); // the next time goes on with what is known
             return status;
         }
+        ++done;
     }
     report_.measuring += std::chrono::duration<double>(Clock::now() - start).count();
-    // A store that cannot be written costs time, not the model.
-    if (report_.measuring > 0) (void)options_.store->save();
+    (void)options_.store->save(); // one that cannot be written costs time, not the model
     return {};
+}
+
+void ModelPlanner::decide() {
+    std::vector<std::string> labels;
+    for (size_t d = 0; d < options_.devices.size(); ++d) {
+        const auto here = [&](const PlanPart &part) {
+            return std::ranges::find(part.device, d) != part.device.end();
+        };
+        if (std::ranges::any_of(report_.parts, here))
+            labels.push_back(options_.devices[d]->label());
+    }
+    options_.store->decide(options_.decision, std::move(labels));
+    (void)options_.store->save();
 }
 
 Result<std::vector<Placement>> ModelPlanner::place(std::span<const Graph> variants,
@@ -118,11 +135,8 @@ Result<std::vector<Placement>> ModelPlanner::place(std::span<const Graph> varian
         return same;
     }
     report_.exact = home->exact;
-    for (size_t i = 0; i < report_.parts.size(); ++i)
-        report_.parts[i].device.assign(variants.size(), home->device[i]);
-    for (size_t v = 0; v < variants.size() && variants.size() > 1; ++v)
-        work.split_variant(v, *home);
-    work.predict();
+    work.split(*home);
+    if (!options_.decision.empty() && exclusions.lost.empty() && work.complete()) decide();
     return work.placements();
 }
 

@@ -16,6 +16,11 @@
 
 namespace realizar {
 
+inline constexpr double kMeasuring = 18; // seconds; one measurement may go on behind them
+
+// The backend that is right, at a speed that need not be known.
+inline constexpr const char *kReferenceDevice = "reference:0";
+
 struct PlanOptions {
     std::vector<DevicePtr> devices; // in order of preference
     bool require_first = false;
@@ -26,7 +31,9 @@ struct PlanOptions {
     std::function<void(std::span<const std::byte>)> release;
     std::shared_ptr<CostStore> store; // null: costs live as long as the planner
     uint32_t threads = 0;             // of the host, for the identity of devices
-    double seconds = 15;              // for measuring, all devices together
+    double seconds = kMeasuring;      // for measuring, all devices together
+    // Under which name the store keeps what devices were chosen, once all is measured; empty: under none.
+    std::string decision;
     // Between measurements: devices done and in all. False cancels.
     std::function<bool(uint64_t done, uint64_t total)> progress;
 };
@@ -37,7 +44,8 @@ struct PlacementOptions {
     std::vector<uint64_t> memory; // limits in bytes, by device; 0 or absent: what it says is free
     std::filesystem::path costs;  // file that keeps measured costs; empty: none does
     uint32_t threads = 0;         // of the host
-    double seconds = 15;          // that measuring may take
+    double seconds = kMeasuring;  // that measuring may take
+    std::string decision;         // as PlanOptions has it
     std::function<bool(uint64_t done, uint64_t total)> progress; // of measuring; false cancels
     PlaceFunction place;                                         // instead of all this
 };
@@ -72,8 +80,9 @@ class ModelPlanner {
 
     // A PlaceFunction. Devices that are lost and nodes that were refused are left out. Rules:
     //  - Nodes that touch a STATE have one place. Other parts have one place for all variants too,
-    //    unless a variant gains more than kGain from another one and its weights fit there as well.
-    //  - The preferred placement stays unless another one gains more than kGain.
+    //    unless a variant gains more than kSplitGain from another one and its weights fit there too.
+    //  - The preferred device stays unless another one gains more than kGain, and one device alone
+    //    unless several gain more than kSplitGain.
     // Tags: not_on_device, model_too_large, cancelled.
     Result<std::vector<Placement>> place(std::span<const Graph> variants,
                                          const Exclusions &exclusions);
@@ -83,11 +92,14 @@ class ModelPlanner {
     // Measures in silence from now on.
     void end_progress() { options_.progress = nullptr; }
 
-    static constexpr double kGain = 0.05;
+    // As much as two measurements of one thing differ; and what the way between devices may take
+    // beyond its prediction.
+    static constexpr double kGain = 0.02, kSplitGain = 0.1;
 
   private:
     Status measure(std::span<const Graph> variants, const Exclusions &exclusions,
                    std::span<const Atom> atoms, bool all);
+    void decide(); // keeps what devices the report names
     PlanOptions options_;
     PlanReport report_;
 };

@@ -173,6 +173,16 @@ std::vector<size_t> PlanWork::assignment(const Placement &placement) const {
     return device;
 }
 
+bool PlanWork::complete() const {
+    for (size_t d = 0; d < devices(); ++d)
+        for (const PlanPart &part : report_.parts)
+            for (const Cost &cost : part.cost[d])
+                if (cost.runs == 0 && part.atom.runs[d] && !hopeless_[d] &&
+                    options_.devices[d]->label() != kReferenceDevice)
+                    return false;
+    return true;
+}
+
 bool PlanWork::measured(const Placement &placement) const {
     const std::vector<size_t> device = assignment(placement);
     if (device.size() != report_.parts.size()) return false;
@@ -182,6 +192,24 @@ bool PlanWork::measured(const Placement &placement) const {
     return true;
 }
 
+std::optional<PlanSolution> PlanWork::on_one_device(const PlanProblem &ample,
+                                                    std::span<const size_t> preferred) const {
+    const size_t nodes = variants_.front().nodes().size();
+    std::optional<PlanSolution> best, incumbent;
+    for (size_t d = 0; d < devices(); ++d) {
+        const std::vector<size_t> everywhere(report_.parts.size(), d);
+        const double cost = plan_cost(ample, everywhere);
+        const std::vector<Placement> one(variants_.size(), Placement{{0, nodes, d, ""}});
+        if (cost == kRefused ||
+            !check_memory(variants_, one, options_.devices, options_.memory).ok())
+            continue;
+        if (std::ranges::equal(everywhere, preferred)) incumbent = {everywhere, cost, true};
+        if (!best || cost < best->cost) best = {everywhere, cost, true};
+    }
+    if (!best || !incumbent) return best;
+    return with_hysteresis(ample, *best, incumbent->device, ModelPlanner::kGain);
+}
+
 Result<PlanSolution> PlanWork::solve_all(const Placement &preferred) {
     const PlanProblem all = problem(std::nullopt);
     auto solution = solve_plan(all);
@@ -189,19 +217,14 @@ Result<PlanSolution> PlanWork::solve_all(const Placement &preferred) {
     // device is looked at as it is.
     PlanProblem ample = all;
     ample.budget.assign(ample.budget.size(), std::numeric_limits<uint64_t>::max());
-    const size_t nodes = variants_.front().nodes().size();
-    for (size_t d = 0; d < devices(); ++d) {
-        const std::vector<size_t> everywhere(report_.parts.size(), d);
-        const double cost = plan_cost(ample, everywhere);
-        if (cost == kRefused || (solution.ok() && cost >= solution->cost)) continue;
-        const std::vector<Placement> one(variants_.size(), Placement{{0, nodes, d, ""}});
-        if (check_memory(variants_, one, options_.devices, options_.memory).ok())
-            solution = PlanSolution{everywhere, cost, true};
-    }
-    if (!solution.ok()) return solution;
     const std::vector<size_t> before = assignment(preferred);
+    if (const auto one = on_one_device(ample, before))
+        return solution.ok()
+                   ? with_hysteresis(ample, *solution, one->device, ModelPlanner::kSplitGain)
+                   : *one;
     const std::vector<Placement> same(variants_.size(), preferred);
-    if (!check_memory(variants_, same, options_.devices, options_.memory).ok()) return solution;
+    if (!solution.ok() || !check_memory(variants_, same, options_.devices, options_.memory).ok())
+        return solution;
     return with_hysteresis(ample, *solution, before, ModelPlanner::kGain);
 }
 
@@ -227,9 +250,31 @@ void PlanWork::split_variant(size_t variant, const PlanSolution &home) {
     }
     const auto solution = solve_plan(alone);
     if (!solution.ok()) return;
-    const PlanSolution best = with_hysteresis(alone, *solution, now, ModelPlanner::kGain);
+    const PlanSolution best = with_hysteresis(alone, *solution, now, ModelPlanner::kSplitGain);
     for (size_t i = 0; i < report_.parts.size(); ++i)
         report_.parts[i].device[variant] = best.device[i];
+}
+
+void PlanWork::split(const PlanSolution &home) {
+    const auto settle = [&] {
+        for (size_t i = 0; i < report_.parts.size(); ++i)
+            report_.parts[i].device.assign(variants_.size(), home.device[i]);
+        predict();
+    };
+    const auto total = [&] {
+        double sum = 0;
+        for (size_t s = 0; s < options_.samples.size(); ++s)
+            sum += report_.seconds[s] * options_.samples[s].weight;
+        return sum;
+    };
+    settle();
+    if (variants_.size() == 1) return;
+    const double together = total();
+    for (size_t v = 0; v < variants_.size(); ++v)
+        split_variant(v, home);
+    predict();
+    // Each variant is cut where another one changes the device, which it did not count.
+    if (total() > together * (1 - ModelPlanner::kSplitGain)) settle();
 }
 
 std::string PlanWork::reason(size_t variant, size_t first, size_t last) const {
@@ -286,7 +331,7 @@ void PlanWork::predict() {
     for (size_t s = 0; s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
         const auto crossing = crossing_bytes(variants_[sample.variant], sample.symbols);
-        const auto cost = [&](auto &&device_of) {
+        const auto cost = [&](bool cut, auto &&device_of) {
             double sum = 0;
             for (size_t i = 0; i < report_.parts.size(); ++i) {
                 const PlanPart &part = report_.parts[i];
@@ -294,17 +339,20 @@ void PlanWork::predict() {
                 if (!part.atom.runs[d]) return kRefused;
                 sum += part.cost[d][s].seconds;
                 const size_t before = i == 0 ? d : device_of(i - 1);
-                if (i == 0 || before != d) sum += report_.links[d].launch;
-                if (before != d)
+                // Bounds of regions are the same for all variants.
+                const bool here =
+                    i > 0 && (cut ? part.device != report_.parts[i - 1].device : before != d);
+                if (i == 0 || here) sum += report_.links[d].launch;
+                if (here)
                     sum += static_cast<double>(crossing[part.atom.begin]) *
                            (report_.links[before].out + report_.links[d].in);
             }
             return sum;
         };
         report_.seconds.push_back(
-            cost([&](size_t i) { return report_.parts[i].device[sample.variant]; }));
+            cost(true, [&](size_t i) { return report_.parts[i].device[sample.variant]; }));
         for (size_t d = 0; d < devices(); ++d)
-            report_.single[d].push_back(cost([&](size_t) { return d; }));
+            report_.single[d].push_back(cost(false, [&](size_t) { return d; }));
     }
 }
 

@@ -26,16 +26,22 @@ class PlanWork {
     void estimate_by_others();
     // All that this placement takes is measured, or known to be far too slow.
     bool measured(const Placement &placement) const;
+    // The same for whatever devices there are.
+    bool complete() const;
     // One place for all variants, by the costs of all samples. Tags: those of solve_plan().
     Result<PlanSolution> solve_all(const Placement &preferred);
-    // Another place for this variant where that gains enough and fits beside `home`. All parts have a
-    // device for each variant.
-    void split_variant(size_t variant, const PlanSolution &home);
-    // Seconds of a step, by sample, and with all on one device.
-    void predict();
+    // Gives all parts the devices of `home`, or, for a variant of the graph, others where that gains
+    // enough and fits beside it; and says what steps take then.
+    void split(const PlanSolution &home);
     std::vector<Placement> placements() const;
 
   private:
+    // The cheapest device that can run and hold all, or the preferred one where that is hardly slower.
+    std::optional<PlanSolution> on_one_device(const PlanProblem &ample,
+                                              std::span<const size_t> preferred) const;
+    void split_variant(size_t variant, const PlanSolution &home);
+    // Seconds of a step, by sample, and with all on one device.
+    void predict();
     size_t devices() const { return options_.devices.size(); }
     // Of all samples, or of those of one variant.
     PlanProblem problem(std::optional<size_t> variant) const;

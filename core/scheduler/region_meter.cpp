@@ -3,6 +3,7 @@
 #include "core/scheduler/runner_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace realizar {
@@ -11,8 +12,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Runs of one measurement: enough for a median, and no longer than a person would notice.
-constexpr size_t kFewRuns = 5, kMostRuns = 50;
-constexpr double kEnough = 0.08, kSlow = 0.4; // seconds
+constexpr size_t kFewRuns = 5, kMostRuns = 2000;
+constexpr double kEnough = 0.05, kSlow = 0.4, kVerySlow = 8; // seconds
+// The clocks of a device rise with its work: measuring goes on until the later half of the runs is
+// as fast as the earlier one but for this part.
+constexpr double kSettled = 0.03;
 
 uint64_t bytes_of(const rz_tensor &tensor, std::span<const int64_t> symbols) {
     const RegionTensor part = describe_tensor(tensor, 0, 0);
@@ -28,6 +32,15 @@ void fill_with_noise(std::vector<float> &noise, size_t bytes) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         noise.push_back(static_cast<float>(static_cast<int64_t>(state) >> 40) / 0x1p23f);
     }
+}
+
+Cost later_half(std::span<const double> seconds) {
+    return robust_cost(seconds.subspan(seconds.size() / 2));
+}
+
+bool settled(std::span<const double> seconds) {
+    const double before = robust_cost(seconds.first(seconds.size() / 2)).seconds;
+    return std::abs(later_half(seconds).seconds - before) <= kSettled * before;
 }
 
 } // namespace
@@ -121,17 +134,22 @@ Result<double> RegionMeter::run(Compiled &region, const StepSample &sample, bool
 Result<Cost> RegionMeter::time(const StepSample &sample) {
     RZ_ASSIGN(Compiled * region, compiled(sample.variant));
     RZ_ASSIGN(const double cold, run(*region, sample, true));
-    if (cold > kSlow || Clock::now() > options_->deadline) return Cost{cold, 1, 1};
-    RZ_TRY(run(*region, sample, false));
+    if (cold > kVerySlow) return Cost{cold, 1, 1};
+    // The first run may compile something: it tells nothing about a device that is fast.
+    RZ_ASSIGN(const double warm, run(*region, sample, false));
+    if (warm > kSlow || Clock::now() > options_->deadline) return Cost{warm, 1, 1};
     std::vector<double> seconds;
-    double sum = 0;
-    while (seconds.size() < kMostRuns && (seconds.size() < kFewRuns || sum < kEnough)) {
+    double sum = 0, next_look = kEnough;
+    while (seconds.empty() ||
+           (seconds.size() < kMostRuns && sum < kSlow && Clock::now() < options_->deadline)) {
         RZ_ASSIGN(const double one, run(*region, sample, false));
         seconds.push_back(one);
         sum += one;
-        if (sum > kSlow || Clock::now() > options_->deadline) break;
+        if (seconds.size() < kFewRuns || sum < next_look) continue;
+        if (settled(seconds)) break;
+        next_look = 2 * sum;
     }
-    return robust_cost(seconds);
+    return later_half(seconds);
 }
 
 } // namespace realizar

@@ -228,6 +228,37 @@ TEST_F(Commands, PlanSaysWhereAndWhy) {
                  "no_device");
 }
 
+TEST_F(Commands, PlanErrors) {
+    expect_error({"plan", "-m", file("missing.gguf")}, 3, "missing.gguf");
+    expect_error({"plan", "-m", draft(), "--no-such-option"}, 2, "--no-such-option");
+    expect_error({"plan", "-m", draft(), "-b", "many"}, 2, "many");
+    expect_error({"plan", "-m", draft(), "--backend", "nosuch"}, 4, "no_backend");
+    expect_error({"plan", "-m", draft(), "--backend", "reference,nosuch"}, 4, "nosuch");
+    expect_error({"plan", "-m", draft(), "--backend", "reference", "--device", "7"}, 4,
+                 "reference:0");
+    expect_error({"plan", "-m", draft(), "--backend", "cpu", "--device", "reference:0"}, 2,
+                 "bad_option");
+    expect_error({"plan", "-m", draft(), "--device-memory", "-1GiB"}, 2, "6GiB");
+    // What a device may hold, where nothing else may take the rest.
+    expect_error({"plan", "-m", draft(), "--device", "reference:0", "--require-device",
+                  "--device-memory", "reference=100K"},
+                 4, "reference:0");
+}
+
+TEST_F(Commands, PlanOnThePreferredDevice) {
+    const std::vector<std::string> arguments = {
+        "plan", "-m", draft(), "--deny-device", "vulkan", "--deny-device", "opencl", "-c", "64"};
+    const ProcessResult plain = run(arguments); // without any GPU
+    EXPECT_EQ(plain.code, 0);
+    EXPECT_NE(plain.out.find("tokens: nodes 0-"), std::string::npos) << plain.out;
+    EXPECT_NE(plain.out.find("prompts: nodes 0-"), std::string::npos) << plain.out;
+    EXPECT_NE(plain.out.find("by preference"), std::string::npos) << plain.out;
+    const Json pinned =
+        run_json({"plan", "-m", draft(), "--device", "reference:0", "--require-device", "--json"});
+    ASSERT_EQ(pinned.at("devices").size(), 1u);
+    EXPECT_EQ(pinned.at("regions")[0][0].at("device"), "reference:0");
+}
+
 TEST_F(Commands, ConvertErrors) {
     expect_error({"convert", file("missing"), file("out.gguf")}, 3, "missing");
     std::filesystem::create_directory(file("empty"));

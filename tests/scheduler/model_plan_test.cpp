@@ -57,8 +57,14 @@ TEST_F(ModelPlans, CostsAreKeptAndUsedAgain) {
         for (const Cost &cost : part.cost[0])
             EXPECT_GT(cost.runs, 0u) << part.atom.name;
     asked = 0;
+    engine.placement.decision = "a name";
     RZ_ASSERT_OK(const ModelPlan second, Engine::plan(file_, engine));
     EXPECT_EQ(asked, 0u); // nothing was measured
+    const CostStore kept(file);
+    const std::vector<std::string> *chosen = kept.decision("a name");
+    ASSERT_NE(chosen, nullptr);
+    EXPECT_EQ(*chosen, std::vector<std::string>{"partial:0"});
+    EXPECT_EQ(kept.decision("another name"), nullptr);
     EXPECT_EQ(second.report.seconds, first.report.seconds);
     std::filesystem::remove(file);
     engine.placement.progress = [](uint64_t, uint64_t) { return false; };

@@ -165,6 +165,28 @@ TEST(Backends, ChoiceOfDevices) {
     EXPECT_EQ(labels({"reference", "", false}), "reference:0 cpu:0 ");
 }
 
+TEST(Backends, AnEarlierChoiceIsEnough) {
+    RZ_REQUIRE_BACKEND("cpu");
+    const auto first = [](const DeviceRequest &request) {
+        const auto choice = test::backends().choose(request);
+        return choice.ok() ? choice->devices.front()->label() : choice.error().tag;
+    };
+    EXPECT_EQ(first({"cpu,reference", "", false, {}, {"reference:0"}}), "reference:0");
+    EXPECT_EQ(first({"cpu,reference", "", false, {}, {"cpu:0"}}), "cpu:0");
+    EXPECT_EQ(first({"cpu,reference", "", false, {}, {"gone:0"}}), "cpu:0"); // it does not count
+    // A single device, and what is asked for by name, is no choice.
+    for (const DeviceRequest &request :
+         {DeviceRequest{"cpu", ""}, DeviceRequest{"all", "cpu:0"}, DeviceRequest{"all", "", true},
+          DeviceRequest{"cpu,reference", ""}})
+        EXPECT_EQ(test::backends().compared(request), "");
+    for (const char *other : {"vulkan", "opencl"}) {
+        if (!test::backends().choose({other, "", true}).ok()) continue;
+        const std::string text = test::backends().compared({std::string("cpu,") + other, ""});
+        EXPECT_NE(text.find("cpu:0|"), std::string::npos) << text;
+        EXPECT_NE(text.find(std::string(other) + ":0|"), std::string::npos) << text;
+    }
+}
+
 TEST(Backends, ThreadsAreLent) {
     test::backends().open_pool();
     std::vector<int> hits(1000, 0);

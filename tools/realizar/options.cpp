@@ -1,5 +1,6 @@
 #include "tools/realizar/options.h"
 
+#include "core/common/fnv.h"
 #include "models/builtin.h"
 #include "tools/realizar/interrupt.h"
 
@@ -207,20 +208,53 @@ struct Prepared {
     EngineOptions engine;
 };
 
-Result<Prepared> prepare(const ModelOptions &options, uint32_t logit_rows, uint32_t sequences) {
+// What a choice of devices was made for: all that its costs come from. Empty: there is no choice.
+std::string decision_name(const ModelOptions &options, const GgufFile &file,
+                          const Backends &backends, uint32_t sequences) {
+    const std::string compared = backends.compared(options.device);
+    if (compared.empty()) return "";
+    Fnv fnv;
+    for (const std::string &text : {compared, options.key_type, options.value_type})
+        fnv.text(text);
+    for (const std::string &limit : options.device_memory)
+        fnv.text(limit);
+    for (const uint64_t number :
+         {uint64_t{options.context}, uint64_t{options.sinks}, uint64_t{options.batch.value_or(0)},
+          uint64_t{options.ubatch.value_or(0)}, uint64_t{sequences}, file.size()})
+        fnv.number(number);
+    for (const GgufTensor &tensor : file.tensors()) {
+        fnv.text(tensor.name);
+        fnv.number(static_cast<uint64_t>(tensor.dtype));
+        fnv.number(tensor.data.size());
+    }
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(fnv.hash()));
+    return text;
+}
+
+// With `decided` a choice of devices that was made for such a model before is enough.
+Result<Prepared> prepare(const ModelOptions &options, uint32_t logit_rows, uint32_t sequences,
+                         bool decided) {
     Prepared loaded;
     RZ_ASSIGN(auto file, open_model(options.model));
     RZ_ASSIGN(loaded.backends, open_backends(options));
     Interrupt::watch(&loaded.backends->host());
-    RZ_ASSIGN(DeviceChoice choice, loaded.backends->choose(options.device));
-    print_choice(choice, options);
-
     EngineOptions &engine = loaded.engine;
+    if (const auto folder = default_registry_options().probe_cache.parent_path(); !folder.empty())
+        engine.placement.costs = folder / "costs.json";
+    DeviceRequest request = options.device;
+    if (!engine.placement.costs.empty())
+        engine.placement.decision = decision_name(options, *file, *loaded.backends, sequences);
+    if (decided && !engine.placement.decision.empty()) {
+        const CostStore costs(engine.placement.costs);
+        if (const auto *devices = costs.decision(engine.placement.decision))
+            request.only = *devices;
+    }
+    RZ_ASSIGN(DeviceChoice choice, loaded.backends->choose(request));
+    print_choice(choice, options);
     RZ_ASSIGN(engine.placement.memory, parse_memory(options.device_memory, choice.devices));
     engine.placement.by_cost = choice.compare;
     engine.placement.threads = loaded.backends->host().threads();
-    if (const auto folder = default_registry_options().probe_cache.parent_path(); !folder.empty())
-        engine.placement.costs = folder / "costs.json";
     engine.notice = [](const std::string &text) { print_note(text); };
     engine.batch = batch_rows(options, *choice.devices.front(), *file);
     engine.devices = std::move(choice.devices);
@@ -243,7 +277,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
                                uint32_t sequences) {
     const Stopwatch watch;
     LoadedModel loaded;
-    RZ_ASSIGN(Prepared prepared, prepare(options, logit_rows, sequences));
+    RZ_ASSIGN(Prepared prepared, prepare(options, logit_rows, sequences, true));
     loaded.backends = std::move(prepared.backends);
     EngineOptions &engine = prepared.engine;
     Progress measuring("measuring");
@@ -263,7 +297,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows,
 }
 
 Result<PlannedModel> plan_model(const ModelOptions &options) {
-    RZ_ASSIGN(Prepared prepared, prepare(options, 1, 1));
+    RZ_ASSIGN(Prepared prepared, prepare(options, 1, 1, false));
     Progress measuring("measuring");
     prepared.engine.placement.progress = [&](uint64_t done, uint64_t total) {
         return measuring.show(done, total);

@@ -207,6 +207,49 @@ Result<std::vector<double>> time_steps(const ModelOptions &options,
     return seconds;
 }
 
+bool has_all(const ModelPlan &plan, size_t device) {
+    return std::ranges::all_of(plan.placements, [&](const Placement &placement) {
+        return std::ranges::all_of(
+            placement, [&](const PlacedRegion &region) { return region.device == device; });
+    });
+}
+
+// All steps together, by their weights.
+Json total_row(const Json &rows, const ModelPlan &plan) {
+    const auto sum = [&](auto &&of_row) -> Json {
+        double seconds = 0;
+        for (size_t s = 0; s < rows.size(); ++s) {
+            const Json &value = of_row(rows[s]);
+            if (!value.is_number()) return nullptr;
+            seconds += value.get<double>() * plan.samples[s].weight;
+        }
+        return seconds;
+    };
+    const auto field = [&](const char *name) {
+        return sum([&](const Json &row) -> const Json & { return row.at(name); });
+    };
+    Json total = {{"step", "all"},
+                  {"predicted_ms", field("predicted_ms")},
+                  {"measured_ms", field("measured_ms")},
+                  {"error", nullptr},
+                  {"single_ms", Json::object()},
+                  {"regret", nullptr}};
+    const auto measured = total["measured_ms"].get<double>();
+    if (total["predicted_ms"].is_number())
+        total["error"] = total["predicted_ms"].get<double>() / measured - 1;
+    for (const auto &[device, first] : rows.front()["single_ms"].items()) {
+        Json alone =
+            sum([&](const Json &row) -> const Json & { return row.at("single_ms").at(device); });
+        if (alone.is_number()) {
+            const double regret = measured / alone.get<double>() - 1;
+            if (!total["regret"].is_number() || regret > total["regret"].get<double>())
+                total["regret"] = regret;
+        }
+        total["single_ms"][device] = std::move(alone);
+    }
+    return total;
+}
+
 // [{"step", "predicted_ms", "measured_ms", "error", "single_ms": {device: ms or null}, "regret"}]
 Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
     const bool planned = plan.report.by_cost;
@@ -226,10 +269,12 @@ Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
     for (size_t d = 0; planned && d < plan.devices.size(); ++d) {
         ModelOptions single = options;
         single.device = {"auto", label(plan, d), true, {}};
-        // One that the plan has not measured to the end is out of the question.
+        // One that the plan has not measured to the end is out of the question, and one that has all
+        // of the plan takes what the plan takes.
         const bool worth = alone(plan, d, 0) != kRefused;
-        const auto times =
-            worth ? time_steps(single, plan.samples) : Result<std::vector<double>>(Error());
+        const auto times = !worth             ? Result<std::vector<double>>(Error())
+                           : has_all(plan, d) ? Result<std::vector<double>>(measured)
+                                              : time_steps(single, plan.samples);
         if (!times.ok() && times.error().code == Code::cancelled) return times.error();
         for (size_t s = 0; s < rows.size(); ++s) {
             rows[s]["single_ms"][label(plan, d)] =
@@ -240,6 +285,7 @@ Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
             if (!most.is_number() || regret > most.get<double>()) most = regret;
         }
     }
+    if (!rows.empty()) rows.push_back(total_row(rows, plan));
     return rows;
 }
 
