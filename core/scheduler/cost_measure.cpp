@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 namespace realizar {
 namespace {
@@ -14,6 +15,10 @@ using Clock = std::chrono::steady_clock;
 // Weights of a run of atoms that is measured as a whole: all of a small model, several layers of a
 // large one; loading them takes about a second.
 constexpr uint64_t kWindowBytes = uint64_t{1} << 30;
+// Of further runs, for parts that are not in the first one: more than caches hold.
+constexpr uint64_t kCompanyBytes = 256u << 20;
+// What a part of those takes in company, as a share of what it takes alone, is between these.
+constexpr double kLeastShare = 0.3, kMostShare = 4;
 // Parts that take longer together are measured to a few percent alone: what is between them, and what
 // a cache still has of the run before, does not count.
 constexpr double kLong = 0.4; // seconds
@@ -37,7 +42,8 @@ class Measurer {
             bytes_.push_back(
                 weight_source_bytes(options.variants.front().extract(atom.begin, atom.end).graph));
     }
-    Status measure();
+    // Whether nothing is left to measure.
+    Result<bool> measure();
 
   private:
     const Cost *known(size_t atom, const StepSample &sample) const {
@@ -52,6 +58,8 @@ class Measurer {
     std::vector<size_t> kinds_by_weight() const;
     bool hopeless() const;
     bool late() const { return Clock::now() > options_.deadline; }
+    // Each call measures something, however late it is: so it goes further than the last one.
+    bool may_time() { return !std::exchange(timed_, true) || !late(); }
     // Errors other than that the device cannot are passed on.
     Status measure_alone(size_t atom);
     Status measure_window(const Window &window);
@@ -65,6 +73,7 @@ class Measurer {
     const MeasureOptions &options_;
     CostStore &store_;
     double launch_ = 0;
+    bool timed_ = false;
     std::vector<uint64_t> bytes_;
     // What was measured here, before windows: by first atom of a kind and sample.
     std::map<std::pair<size_t, size_t>, Cost> alone_;
@@ -120,7 +129,7 @@ Status Measurer::measure_alone(size_t atom) {
     for (size_t s = 0; meter.ok() && s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
         if (alone_.contains({atom, s})) continue;
-        if (late() && sample.variant > 0) break;
+        if (!may_time()) break;
         auto cost = meter->time(sample);
         if (!cost.ok()) return std::move(cost).error();
         cost->seconds = std::max(cost->seconds - launch_, kLeast);
@@ -138,8 +147,9 @@ std::vector<Window> Measurer::windows() const {
         // Backwards over what is covered already, so that the last parts have company too.
         Window window{i, i};
         uint64_t bytes = bytes_[i];
+        const uint64_t most = list.empty() ? kWindowBytes : kCompanyBytes;
         const auto fits = [&](size_t k) {
-            return alone_.contains({same_as(k), 0}) && bytes + bytes_[k] <= kWindowBytes;
+            return alone_.contains({same_as(k), 0}) && bytes + bytes_[k] <= most;
         };
         const auto joined = [&](size_t k) { return atoms_[k].end == atoms_[k + 1].begin; };
         while (window.last + 1 < atoms_.size() && joined(window.last) && fits(window.last + 1))
@@ -156,13 +166,22 @@ std::vector<Window> Measurer::windows() const {
 
 void Measurer::share(const Window &window, const StepSample &sample, const Cost &together) {
     const auto s = static_cast<size_t>(&sample - options_.samples.data());
-    double sum = 0;
-    for (size_t i = window.first; i <= window.last; ++i)
-        sum += alone_.at({same_as(i), s}).seconds;
-    const double factor =
-        std::max(together.seconds - launch_, kLeast * static_cast<double>(bytes_.size())) / sum;
+    double before = 0, rest = 0; // of parts whose cost in company is known, and of others alone
+    std::set<size_t> fresh;
     for (size_t i = window.first; i <= window.last; ++i) {
-        Cost cost = alone_.at({same_as(i), s});
+        if (const Cost *cost = known(i, sample)) {
+            before += cost->seconds;
+        } else {
+            rest += alone_.at({same_as(i), s}).seconds;
+            fresh.insert(same_as(i));
+        }
+    }
+    double factor = (together.seconds - launch_ - before) / rest;
+    // A small remainder of something large is not well known.
+    factor = before > 0 ? std::clamp(factor, kLeastShare, kMostShare)
+                        : std::max(factor, kLeast * static_cast<double>(bytes_.size()) / rest);
+    for (const size_t i : fresh) {
+        Cost cost = alone_.at({i, s});
         cost.seconds *= factor;
         cost.spread = std::hypot(cost.spread, together.spread);
         store_.put(identity_, atoms_[i].signature[sample.variant], bucket_of(sample), cost);
@@ -174,7 +193,6 @@ Status Measurer::measure_window(const Window &window) {
         RegionMeter::create(device_, options_, atoms_[window.first].begin, atoms_[window.last].end);
     if (!meter.ok())
         return device_cannot(meter.error()) ? Status{} : Status(std::move(meter).error());
-    bool timed = false; // so that each call goes further than the last one
     for (size_t s = 0; s < options_.samples.size(); ++s) {
         const StepSample &sample = options_.samples[s];
         bool all = true, done = true;
@@ -186,8 +204,7 @@ Status Measurer::measure_window(const Window &window) {
             done &= known(i, sample) != nullptr;
         }
         if (!all || done || sum > kLong) continue;
-        if (timed && late()) return {};
-        timed = true;
+        if (!may_time()) return {};
         auto cost = meter->time(sample);
         if (!cost.ok())
             return device_cannot(cost.error()) ? Status{} : Status(std::move(cost).error());
@@ -196,31 +213,33 @@ Status Measurer::measure_window(const Window &window) {
     return {};
 }
 
-Status Measurer::measure() {
+Result<bool> Measurer::measure() {
     bool all_known = true;
     for (size_t i = 0; i < atoms_.size(); ++i)
         all_known &= complete(i);
-    if (all_known) return {};
+    if (all_known) return true;
     for (const size_t kind : kinds_by_weight()) {
         if (options_.go_on && !options_.go_on())
             return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
-        if (late() || hopeless()) return {};
+        if (hopeless()) return true;
+        if (late()) return false;
         if (auto status = measure_alone(kind); !status.ok() && !device_cannot(status.error()))
-            return status;
+            return std::move(status).error();
     }
     for (const Window &window : windows()) {
         if (options_.go_on && !options_.go_on())
             return make_error(Code::cancelled, "cancelled", "measuring was cancelled");
-        if (late() || hopeless()) return {};
+        if (hopeless()) return true;
+        if (late() && timed_) return false;
         RZ_TRY(measure_window(window));
     }
-    if (late()) return {};
+    if (late() && timed_) return false;
     // Those that have no company, or take so long that it does not matter.
     for (const auto &[key, cost] : alone_)
         if (const StepSample &sample = options_.samples[key.second]; !known(key.first, sample))
             store_.put(identity_, atoms_[key.first].signature[sample.variant], bucket_of(sample),
                        cost);
-    return {};
+    return true;
 }
 
 } // namespace
@@ -239,8 +258,9 @@ const Cost *find_cost(const CostStore &store, const std::string &identity, const
     return company ? company : store.find(identity, signature, alone_bucket(sample));
 }
 
-Status measure_atoms(const DevicePtr &device, const std::string &identity,
-                     std::span<const Atom> atoms, const MeasureOptions &options, CostStore &store) {
+Result<bool> measure_atoms(const DevicePtr &device, const std::string &identity,
+                           std::span<const Atom> atoms, const MeasureOptions &options,
+                           CostStore &store) {
     return Measurer(device, identity, atoms, options, store).measure();
 }
 

@@ -43,11 +43,12 @@ const Cost *find_cost(const CostStore &store, const std::string &identity, const
 // What the store lacks for these atoms on this device, for all samples, is measured and put there.
 // Small parts are measured alone; what they take in the company that they will have, where caches are
 // cold and neighbours fuse, is found by measuring long runs of atoms, and the parts share that. What
-// the device refuses or has no memory for is left out, and so is what the deadline did not allow: a
-// later call goes on with that.
+// the device refuses or has no memory for is left out, and so is what the deadline did not allow: then
+// the result is false, and a later call goes on with that.
 // Tag cancelled.
-Status measure_atoms(const DevicePtr &device, const std::string &identity,
-                     std::span<const Atom> atoms, const MeasureOptions &options, CostStore &store);
+Result<bool> measure_atoms(const DevicePtr &device, const std::string &identity,
+                           std::span<const Atom> atoms, const MeasureOptions &options,
+                           CostStore &store);
 
 // core/scheduler/link_measure.cpp. With a graph of one operator that the device can run. Code::unsupported if it can run none.
 Result<LinkCost> measure_link(const DevicePtr &device);

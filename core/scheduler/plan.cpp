@@ -14,6 +14,14 @@ Result<PlanSolution> no_comparison() {
     return make_error(Code::unavailable, "not_measured", "the preferred devices were not measured");
 }
 
+// Of the time until `end`: all but what the `others` need at least, or an equal part if that is more.
+Clock::duration share(Clock::time_point end, size_t others) {
+    constexpr std::chrono::seconds kLeast{3}; // is enough to see that a device is far too slow
+    const Clock::duration left = std::max(end - Clock::now(), Clock::duration::zero());
+    const auto count = static_cast<Clock::rep>(others);
+    return std::max<Clock::duration>(left - count * kLeast, left / (count + 1));
+}
+
 } // namespace
 
 PlanOptions plan_options(const PlacementOptions &placement, const RunnerOptions &run,
@@ -37,12 +45,15 @@ PlanOptions plan_options(const PlacementOptions &placement, const RunnerOptions 
 Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &exclusions,
                              std::span<const Atom> atoms, bool all) {
     const auto start = Clock::now();
+    const auto end = start + std::chrono::duration_cast<Clock::duration>(
+                                 std::chrono::duration<double>(options_.seconds));
     const size_t count = options_.devices.size();
     MeasureOptions measure;
     measure.variants = variants;
     measure.samples = options_.samples;
     measure.weights = options_.weights;
     measure.release = options_.release;
+    all_measured_ = true;
     std::vector<size_t> wanted;
     for (size_t d = 0; d < count; ++d) {
         if (exclusions.lost.contains(d) ||
@@ -55,12 +66,7 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
     measure.go_on = [&] { return !options_.progress || options_.progress(done, wanted.size()); };
     for (const size_t d : wanted) {
         const DevicePtr &device = options_.devices[d];
-        // An equal share of the time that is left, for each.
-        const std::chrono::duration<double> left =
-            std::chrono::duration<double>(options_.seconds) - (Clock::now() - start);
-        measure.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                              std::max(left, std::chrono::duration<double>(0)) /
-                                              static_cast<double>(wanted.size() - done));
+        measure.deadline = Clock::now() + share(end, wanted.size() - done - 1);
         const std::string identity = device_identity(*device, options_.threads);
         measure.rivals.clear();
         for (size_t other = 0; other < count && !all; ++other) {
@@ -78,11 +84,12 @@ Status ModelPlanner::measure(std::span<const Graph> variants, const Exclusions &
         std::vector<Atom> mine;
         for (const Atom &atom : atoms)
             if (atom.runs[d]) mine.push_back(atom);
-        auto status = measure_atoms(device, identity, mine, measure, *options_.store);
-        if (!status.ok() && status.error().code == Code::cancelled) {
+        auto all_known = measure_atoms(device, identity, mine, measure, *options_.store);
+        if (!all_known.ok() && all_known.error().code == Code::cancelled) {
             (void)options_.store->save(); // the next time goes on with what is known
-            return status;
+            return std::move(all_known).error();
         }
+        if (all_known.ok()) all_measured_ &= *all_known; // else the device cannot be used
         ++done;
     }
     report_.measuring += std::chrono::duration<double>(Clock::now() - start).count();
@@ -136,7 +143,7 @@ Result<std::vector<Placement>> ModelPlanner::place(std::span<const Graph> varian
     }
     report_.exact = home->exact;
     work.split(*home);
-    if (!options_.decision.empty() && exclusions.lost.empty() && work.complete()) decide();
+    if (!options_.decision.empty() && exclusions.lost.empty() && all_measured_) decide();
     return work.placements();
 }
 

@@ -99,7 +99,8 @@ class ModelPlanner {
   private:
     Status measure(std::span<const Graph> variants, const Exclusions &exclusions,
                    std::span<const Atom> atoms, bool all);
-    void decide(); // keeps what devices the report names
+    void decide();              // keeps what devices the report names
+    bool all_measured_ = false; // by the last measure()
     PlanOptions options_;
     PlanReport report_;
 };

@@ -173,16 +173,6 @@ std::vector<size_t> PlanWork::assignment(const Placement &placement) const {
     return device;
 }
 
-bool PlanWork::complete() const {
-    for (size_t d = 0; d < devices(); ++d)
-        for (const PlanPart &part : report_.parts)
-            for (const Cost &cost : part.cost[d])
-                if (cost.runs == 0 && part.atom.runs[d] && !hopeless_[d] &&
-                    options_.devices[d]->label() != kReferenceDevice)
-                    return false;
-    return true;
-}
-
 bool PlanWork::measured(const Placement &placement) const {
     const std::vector<size_t> device = assignment(placement);
     if (device.size() != report_.parts.size()) return false;

@@ -26,8 +26,6 @@ class PlanWork {
     void estimate_by_others();
     // All that this placement takes is measured, or known to be far too slow.
     bool measured(const Placement &placement) const;
-    // The same for whatever devices there are.
-    bool complete() const;
     // One place for all variants, by the costs of all samples. Tags: those of solve_plan().
     Result<PlanSolution> solve_all(const Placement &preferred);
     // Gives all parts the devices of `home`, or, for a variant of the graph, others where that gains

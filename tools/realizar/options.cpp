@@ -19,9 +19,10 @@ namespace {
 uint32_t default_batch(const Device &device, uint64_t weight_bytes) {
     constexpr uint32_t kUsual = 512, kLarge = 2048;
     constexpr uint64_t kSpare = uint64_t{4} << 30;
-    const uint64_t free = device.info().memory_free;
+    const rz_device_info &info = device.info();
+    const uint64_t free = info.memory_free > 0 ? info.memory_free : info.memory_total;
     const bool large =
-        device.info().kind == RZ_DEVICE_GPU && free > kSpare && weight_bytes <= (free - kSpare) / 2;
+        info.kind == RZ_DEVICE_GPU && free > kSpare && weight_bytes <= (free - kSpare) / 2;
     return large ? kLarge : kUsual;
 }
 

@@ -253,7 +253,11 @@ Json total_row(const Json &rows, const ModelPlan &plan) {
 // [{"step", "predicted_ms", "measured_ms", "error", "single_ms": {device: ms or null}, "regret"}]
 Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
     const bool planned = plan.report.by_cost;
-    RZ_ASSIGN(const std::vector<double> measured, time_steps(options, plan.samples));
+    ModelOptions same = options;
+    // Else each device would have a default of its own.
+    for (const StepSample &sample : plan.samples)
+        if (sample.variant > 0) same.batch = static_cast<uint32_t>(sample.symbols.front());
+    RZ_ASSIGN(const std::vector<double> measured, time_steps(same, plan.samples));
     Json rows = Json::array();
     for (size_t s = 0; s < measured.size(); ++s) {
         Json row = {
@@ -267,7 +271,7 @@ Result<Json> check_plan(const PlanCommand &options, const ModelPlan &plan) {
         rows.push_back(std::move(row));
     }
     for (size_t d = 0; planned && d < plan.devices.size(); ++d) {
-        ModelOptions single = options;
+        ModelOptions single = same;
         single.device = {"auto", label(plan, d), true, {}};
         // One that the plan has not measured to the end is out of the question, and one that has all
         // of the plan takes what the plan takes.
