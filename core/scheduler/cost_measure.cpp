@@ -12,9 +12,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Weights of a run of atoms that is measured as a whole: all of a small model, several layers of a
-// large one; loading them takes about a second.
-constexpr uint64_t kWindowBytes = uint64_t{1} << 30;
+// Weights of a run of atoms that is measured as a whole: all of a model that is not very large, or as much
+// as half of the device holds. Loading them takes seconds at most, and warms the file for the load that
+// follows. A shorter run says less: what it takes is shared by what parts take alone, which on a fast
+// device is mostly the launch. Where the memory is not known, the second.
+constexpr uint64_t kWindowBytes = uint64_t{5} << 30, kBlindWindowBytes = uint64_t{1} << 30;
 // Of further runs, for parts that are not in the first one: more than caches hold.
 constexpr uint64_t kCompanyBytes = 256u << 20;
 // What a part of those takes in company, as a share of what it takes alone, is between these.
@@ -38,9 +40,12 @@ class Measurer {
              const MeasureOptions &options, CostStore &store)
         : device_(device), identity_(identity), atoms_(atoms), options_(options), store_(store) {
         if (const LinkCost *link = store.find_link(identity)) launch_ = link->launch;
-        for (const Atom &atom : atoms)
+        for (const Atom &atom : atoms) {
             bytes_.push_back(
                 weight_source_bytes(options.variants.front().extract(atom.begin, atom.end).graph));
+            same_.push_back(static_cast<size_t>(
+                std::ranges::find(atoms, atom.signature, &Atom::signature) - atoms.begin()));
+        }
     }
     // Whether nothing is left to measure.
     Result<bool> measure();
@@ -64,8 +69,9 @@ class Measurer {
     Status measure_alone(size_t atom);
     Status measure_window(const Window &window);
     void share(const Window &window, const StepSample &sample, const Cost &together);
+    Window window_from(size_t first, uint64_t most) const; // of so many bytes
     std::vector<Window> windows() const;
-    size_t same_as(size_t atom) const; // the first with its signatures
+    size_t same_as(size_t atom) const { return same_[atom]; } // the first with its signatures
 
     const DevicePtr &device_;
     const std::string &identity_;
@@ -75,19 +81,13 @@ class Measurer {
     double launch_ = 0;
     bool timed_ = false;
     std::vector<uint64_t> bytes_;
+    std::vector<size_t> same_;
     // What was measured here, before windows: by first atom of a kind and sample.
     std::map<std::pair<size_t, size_t>, Cost> alone_;
 };
 
 bool device_cannot(const Error &error) {
     return error.code == Code::unsupported || error.code == Code::out_of_memory;
-}
-
-size_t Measurer::same_as(size_t atom) const {
-    size_t first = 0;
-    while (atoms_[first].signature != atoms_[atom].signature)
-        ++first;
-    return first;
 }
 
 std::vector<size_t> Measurer::kinds_by_weight() const {
@@ -139,27 +139,49 @@ Status Measurer::measure_alone(size_t atom) {
     return meter.ok() ? Status{} : Status(std::move(meter).error());
 }
 
+Window Measurer::window_from(size_t first, uint64_t most) const {
+    Window window{first, first};
+    uint64_t bytes = bytes_[first];
+    const auto fits = [&](size_t k) {
+        return alone_.contains({same_as(k), 0}) && bytes + bytes_[k] <= most;
+    };
+    const auto joined = [&](size_t k) { return atoms_[k].end == atoms_[k + 1].begin; };
+    while (window.last + 1 < atoms_.size() && joined(window.last) && fits(window.last + 1))
+        bytes += bytes_[++window.last];
+    // Backwards, so that the last parts have company too.
+    while (window.last + 1 == atoms_.size() && window.first > 0 && joined(window.first - 1) &&
+           fits(window.first - 1))
+        bytes += bytes_[--window.first];
+    return window;
+}
+
 std::vector<Window> Measurer::windows() const {
+    std::map<size_t, uint64_t> missing; // bytes of all atoms of a kind
+    for (size_t i = 0; i < atoms_.size(); ++i)
+        if (alone_.contains({same_as(i), 0})) missing[same_as(i)] += bytes_[i] + 1;
+    const rz_device_info &info = device_->info();
+    const uint64_t memory = info.memory_free > 0 ? info.memory_free : info.memory_total;
+    const uint64_t longest = memory > 0 ? std::min(kWindowBytes, memory / 2) : kBlindWindowBytes;
     std::vector<Window> list;
-    std::set<size_t> covered;
-    for (size_t i = 0; i < atoms_.size(); ++i) {
-        if (covered.contains(same_as(i)) || !alone_.contains({same_as(i), 0})) continue;
-        // Backwards over what is covered already, so that the last parts have company too.
-        Window window{i, i};
-        uint64_t bytes = bytes_[i];
-        const uint64_t most = list.empty() ? kWindowBytes : kCompanyBytes;
-        const auto fits = [&](size_t k) {
-            return alone_.contains({same_as(k), 0}) && bytes + bytes_[k] <= most;
-        };
-        const auto joined = [&](size_t k) { return atoms_[k].end == atoms_[k + 1].begin; };
-        while (window.last + 1 < atoms_.size() && joined(window.last) && fits(window.last + 1))
-            bytes += bytes_[++window.last];
-        while (window.last + 1 == atoms_.size() && window.first > 0 && joined(window.first - 1) &&
-               fits(window.first - 1))
-            bytes += bytes_[--window.first];
-        for (size_t k = i; k <= window.last; ++k)
-            covered.insert(same_as(k));
-        if (window.first != window.last) list.push_back(window);
+    while (!missing.empty()) {
+        // The run that has most of what is missing.
+        Window best{0, 0};
+        uint64_t most = 0;
+        for (size_t i = 0; i < atoms_.size(); ++i) {
+            if (!alone_.contains({same_as(i), 0})) continue;
+            const Window window = window_from(i, list.empty() ? longest : kCompanyBytes);
+            std::set<size_t> kinds;
+            uint64_t sum = 0;
+            for (size_t k = window.first; k <= window.last; ++k)
+                if (const auto found = missing.find(same_as(k));
+                    found != missing.end() && kinds.insert(found->first).second)
+                    sum += found->second;
+            if (sum > most) best = window;
+            most = std::max(most, sum);
+        }
+        for (size_t k = best.first; k <= best.last; ++k)
+            missing.erase(same_as(k));
+        if (best.first != best.last) list.push_back(best);
     }
     return list;
 }
