@@ -1,19 +1,9 @@
 // realizar bench --load.
 #include "tools/realizar/bench_run.h"
-#include "tools/realizar/interrupt.h"
 
 #include <algorithm>
 
 namespace realizar::cli {
-namespace {
-
-// Signals must not look for a host that is gone.
-struct LoadedForSignals : LoadedModel {
-    explicit LoadedForSignals(LoadedModel model) : LoadedModel(std::move(model)) {}
-    ~LoadedForSignals() { Interrupt::watch(static_cast<Host *>(nullptr)); }
-};
-
-} // namespace
 
 Result<std::vector<bench::Measurement>>
 measure_loading(const BenchOptions &options,
@@ -26,7 +16,7 @@ measure_loading(const BenchOptions &options,
                            RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
                            threads = loaded.backends->host().threads();
                            return std::shared_ptr<void>(
-                               std::make_shared<LoadedForSignals>(std::move(loaded)));
+                               std::make_shared<LoadedModel>(std::move(loaded)));
                        }});
     if (options.peer.starts_with("llama.cpp"))
         loaders.push_back({options.peer, [&]() -> Result<std::shared_ptr<void>> {

@@ -28,11 +28,6 @@ std::vector<bench::Workload> workloads(const BenchOptions &options) {
     return list;
 }
 
-// Before the host goes with the loaded model, signals must not look for it any more.
-struct LetGo {
-    ~LetGo() { Interrupt::watch(static_cast<Host *>(nullptr)); }
-};
-
 // Nothing of it shows in the other outputs.
 bool shows_digest(const BenchOptions &options) {
     return !options.no_history || options.output == "json" || options.output == "html";
@@ -50,7 +45,6 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
     RZ_ASSIGN(auto measured, measure_loading(options, progress)); // before anything else is loaded
     const size_t loads = measured.size();
     RZ_ASSIGN(LoadedModel loaded, load_model(options, 1, sequences));
-    const LetGo let_go;
     if (model.is_null()) {
         hardware = hardware_json(loaded.backends->registry());
         RZ_ASSIGN(model, model_json(options, loaded.engine->file(), shows_digest(options)));

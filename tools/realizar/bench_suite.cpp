@@ -90,7 +90,6 @@ Status run_suite(const BenchOptions &options) {
                           "a suite has no output '%s': expected -o table or json",
                           options.output.c_str());
     RZ_ASSIGN(const auto backends, open_backends(options));
-    Interrupt::watch(&backends->host());
     RZ_ASSIGN(bench::Bed bed, make_bed(options, *backends));
     Json document = bench::suite_json(options.suite, bed, hardware_json(backends->registry()));
     const bool parity = options.suite == "parity";

@@ -59,4 +59,6 @@ void Interrupt::watch(Host *host) {
     if (host && requested()) host->cancel(true);
 }
 
+void Interrupt::let_go(Host *host) { g_host.compare_exchange_strong(host, nullptr); }
+
 } // namespace realizar::cli

@@ -19,6 +19,7 @@ class Interrupt {
     // What a signal cancels at once, besides setting requested(); nullptr to let go of it.
     static void watch(Session *session);
     static void watch(Host *host);
+    static void let_go(Host *host); // if it is watched
 };
 
 } // namespace realizar::cli

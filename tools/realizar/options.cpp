@@ -178,7 +178,12 @@ void add_engine_options(CLI::App &command, ModelOptions &options) {
     add_verbose_option(command, options);
 }
 
-Result<std::unique_ptr<Backends>> open_backends(const BackendOptions &options) {
+void CloseBackends::operator()(Backends *backends) const {
+    Interrupt::let_go(&backends->host());
+    delete backends;
+}
+
+Result<OpenBackends> open_backends(const BackendOptions &options) {
     BackendsOptions open;
     open.registry = default_registry_options();
     if (!options.plugin_path.empty())
@@ -189,7 +194,9 @@ Result<std::unique_ptr<Backends>> open_backends(const BackendOptions &options) {
     open.host.log = [least](uint32_t level, const std::string &plugin, const std::string &message) {
         if (level >= least) print_note(plugin + ": " + printable(message, 500));
     };
-    return Backends::open(std::move(open));
+    RZ_ASSIGN(std::unique_ptr<Backends> backends, Backends::open(std::move(open)));
+    Interrupt::watch(&backends->host());
+    return OpenBackends(backends.release());
 }
 
 Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path) {
@@ -204,7 +211,7 @@ Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path) {
 namespace {
 
 struct Prepared {
-    std::unique_ptr<Backends> backends;
+    OpenBackends backends;
     std::shared_ptr<const GgufFile> file;
     EngineOptions engine;
 };
@@ -239,7 +246,6 @@ Result<Prepared> prepare(const ModelOptions &options, uint32_t logit_rows, uint3
     Prepared loaded;
     RZ_ASSIGN(auto file, open_model(options.model));
     RZ_ASSIGN(loaded.backends, open_backends(options));
-    Interrupt::watch(&loaded.backends->host());
     EngineOptions &engine = loaded.engine;
     if (const auto folder = default_registry_options().probe_cache.parent_path(); !folder.empty())
         engine.placement.costs = folder / "costs.json";

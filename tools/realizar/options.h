@@ -38,14 +38,19 @@ void add_model_option(CLI::App &command, std::string &model);
 // -m, backend, device, threads, context, batch, cache types, checks and --verbose.
 void add_engine_options(CLI::App &command, ModelOptions &options);
 
-Result<std::unique_ptr<Backends>> open_backends(const BackendOptions &options);
+// Backends whose work a signal cancels (Interrupt) for as long as they are there.
+struct CloseBackends {
+    void operator()(Backends *backends) const;
+};
+using OpenBackends = std::unique_ptr<Backends, CloseBackends>;
+Result<OpenBackends> open_backends(const BackendOptions &options);
 
 // The file at the path, or the built-in model if that is empty.
 Result<std::shared_ptr<const GgufFile>> open_model(const std::string &path);
 
 // A model ready to run. The engine dies before the backends.
 struct LoadedModel {
-    std::unique_ptr<Backends> backends;
+    OpenBackends backends;
     std::shared_ptr<Engine> engine;
     double load_ms = 0;
 };
@@ -56,7 +61,7 @@ Result<LoadedModel> load_model(const ModelOptions &options, uint32_t logit_rows 
 
 // Where the model would run.
 struct PlannedModel {
-    std::unique_ptr<Backends> backends;
+    OpenBackends backends;
     ModelPlan plan;
 };
 Result<PlannedModel> plan_model(const ModelOptions &options);

@@ -188,9 +188,6 @@ bench::Workload workload_of(const StepSample &sample) {
 Result<std::vector<double>> time_steps(const ModelOptions &options,
                                        std::span<const StepSample> samples) {
     RZ_ASSIGN(const LoadedModel loaded, load_model(options));
-    // Before the host goes with the model, signals must not look for it any more.
-    const std::unique_ptr<Host, void (*)(Host *)> watched(
-        &loaded.backends->host(), [](Host *) { Interrupt::watch(static_cast<Host *>(nullptr)); });
     std::vector<std::unique_ptr<bench::Contender>> one;
     one.push_back(bench::realizar_contender(loaded.engine, "realizar"));
     std::vector<bench::Workload> work;
