@@ -2,7 +2,9 @@
 #include "bench/suites/cases.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <optional>
 
 namespace realizar::bench {
@@ -22,16 +24,22 @@ constexpr Size kSizes[] = {
     {512, 1024, 1024}, {512, 4096, 4096}, {2048, 256, 256}, {2048, 1024, 1024}, {2048, 4096, 11008},
 };
 constexpr DType kWeights = DType::Q8_0;
-// A product that is expected to take longer is left out on that device.
-constexpr double kMostSeconds = 2;
+// A product that is expected to take longer is left out on that device, and so is one above kShort seconds
+// that takes kHopeless times what another device took: software GPUs would measure for minutes.
+constexpr double kMostSeconds = 2, kShort = 0.05, kHopeless = 10;
 
 // What a device has shown: seconds for a multiplication, of its largest product so far.
 class Speed {
   public:
-    bool too_slow(const Size &size) const { return pace_ * size.work() > kMostSeconds; }
+    double pace() const { return pace_; }
+    // `best`: of the others, in seconds.
+    bool too_slow(const Size &size, double best) const {
+        const double expected = pace_ * size.work();
+        return expected > kMostSeconds || (expected > kShort && expected > kHopeless * best);
+    }
     void saw(const Size &size, double seconds) {
         // Small products are mostly the way there and back.
-        if (seconds > 0.05) pace_ = seconds / size.work();
+        if (seconds > kShort) pace_ = seconds / size.work();
     }
 
   private:
@@ -89,15 +97,20 @@ Result<Json> run_size(Bed &bed, const Size &size, std::vector<Speed> &speeds,
     std::vector<DevicePtr> able;
     std::map<std::string, double> seconds;
     Json times = Json::object();
-    for (size_t d = 0; d < bed.devices.size(); ++d) {
+    std::vector<size_t> order(bed.devices.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, {}, [&](size_t d) { return speeds[d].pace(); });
+    double best = std::numeric_limits<double>::infinity();
+    for (const size_t d : order) {
         const std::string label = bed.devices[d]->label();
         times[label] = nullptr;
-        if (speeds[d].too_slow(size)) continue;
+        if (speeds[d].too_slow(size, best)) continue;
         const auto time = time_product(bed, bed.devices[d], size);
         if (!time.ok()) continue; // no memory, or not this operator
         speeds[d].saw(size, *time);
         seconds[label] = *time;
         times[label] = *time * 1e3;
+        best = std::min(best, *time);
         able.push_back(bed.devices[d]);
     }
     Json row = {{"m", size.m},      {"k", size.k},       {"n", size.n},
@@ -105,9 +118,6 @@ Result<Json> run_size(Bed &bed, const Size &size, std::vector<Speed> &speeds,
                 {"error", nullptr}, {"regret", nullptr}};
     if (able.empty()) return row;
     RZ_ASSIGN(const Choice choice, plan_product(size, able, store));
-    double best = seconds.begin()->second;
-    for (const auto &[label, time] : seconds)
-        best = std::min(best, time);
     const double taken = seconds.at(choice.device);
     row["chosen"] = choice.device;
     row["predicted_ms"] = milliseconds(choice.predicted);
@@ -154,11 +164,11 @@ Result<Json> run_crossover(Bed &bed) {
         const std::string name =
             note_text("%lld x %lld x %lld", static_cast<long long>(size.m),
                       static_cast<long long>(size.k), static_cast<long long>(size.n));
-        if (bed.progress && !bed.progress(name))
-            return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
+        if (bed.progress && !bed.progress(name)) break; // with what there is
         RZ_ASSIGN(Json row, run_size(bed, size, speeds, store));
         rows.push_back(std::move(row));
     }
+    if (rows.empty()) return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
     const DevicePtr base = bed.cpu ? bed.cpu : bed.devices.front();
     for (const DevicePtr &device : bed.devices)
         for (const bool one : {true, false})

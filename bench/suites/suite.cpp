@@ -23,10 +23,12 @@ std::string device_note(const DevicePtr &device, const rz_counters &before,
 
 bool skips(const Error &error) {
     return error.code == Code::unavailable || error.code == Code::unsupported ||
-           error.code == Code::out_of_memory;
+           error.code == Code::out_of_memory || error.code == Code::cancelled;
 }
 
 Result<Finding> attempt(const Check &check, Bed &bed) {
+    if (bed.progress && !bed.progress(check.id))
+        return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
     if (check.needs == Needs::gpu && !bed.gpu) return missing(bed.no_gpu);
     if (check.needs == Needs::cpu && !bed.cpu) return missing(bed.no_cpu);
     return check.run(bed);
@@ -83,9 +85,7 @@ double Bed::parameters() const {
     return count;
 }
 
-Result<Json> run_check(const Check &check, Bed &bed) {
-    if (bed.progress && !bed.progress(check.id))
-        return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
+Json run_check(const Check &check, Bed &bed) {
     const DevicePtr device = check.needs == Needs::cpu   ? bed.cpu
                              : check.needs == Needs::gpu ? bed.gpu
                                                          : nullptr;
@@ -107,7 +107,6 @@ Result<Json> run_check(const Check &check, Bed &bed) {
         after->submissions == before->submissions)
         finding = wrong_result("the device has counted no work");
     if (!finding.ok()) {
-        if (finding.error().code == Code::cancelled) return std::move(finding).error();
         row["status"] = skips(finding.error()) ? "skip" : "fail";
         row["note"] = finding.error().message;
         return row;

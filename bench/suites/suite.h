@@ -66,14 +66,15 @@ std::span<const Check> parity_kernels();
 std::span<const Check> parity_models();
 
 // {"id", "measures", "unit", "target", "limit", "better", "value", "status", "device", "note"}; status is
-// target, pass, below (the limit), fail or skip. Tag: cancelled.
-Result<Json> run_check(const Check &check, Bed &bed);
+// target, pass, below (the limit), fail or skip (also what is left when the suite is cancelled).
+Json run_check(const Check &check, Bed &bed);
 std::string checks_text(const Json &document); // a table with counts
 // The counts alone: {"target", "pass", "below", "fail", "skip"}.
 Json count_checks(const Json &checks);
 
 // Times of matrix products from small to large on each device, what the planner chose, what that costs
-// against the best device, and from which size on another device than the first is faster.
+// against the best device, and from which size on another device than the first is faster. If it is
+// cancelled, of the products so far. Tag: cancelled, before the first one.
 Result<Json> run_crossover(Bed &bed);
 std::string crossover_text(const Json &document);
 

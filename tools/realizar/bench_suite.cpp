@@ -67,16 +67,14 @@ Result<bench::Bed> make_bed(const BenchOptions &options, Backends &backends) {
     return bed;
 }
 
-Result<Json> run_parity(bench::Bed &bed, Json document) {
+Json run_parity(bench::Bed &bed, Json document) {
     std::vector<bench::Check> checks;
     for (const auto part : {bench::parity_cpu(), bench::parity_kernels(), bench::parity_models()})
         checks.insert(checks.end(), part.begin(), part.end());
     std::ranges::sort(checks, {}, [](const bench::Check &check) { return std::string(check.id); });
     Json rows = Json::array();
-    for (const bench::Check &check : checks) {
-        RZ_ASSIGN(Json row, bench::run_check(check, bed));
-        rows.push_back(std::move(row));
-    }
+    for (const bench::Check &check : checks)
+        rows.push_back(bench::run_check(check, bed));
     document["checks"] = std::move(rows);
     document["counts"] = bench::count_checks(document["checks"]);
     return document;
@@ -94,7 +92,7 @@ Status run_suite(const BenchOptions &options) {
     Json document = bench::suite_json(options.suite, bed, hardware_json(backends->registry()));
     const bool parity = options.suite == "parity";
     if (parity) {
-        RZ_ASSIGN(document, run_parity(bed, std::move(document)));
+        document = run_parity(bed, std::move(document));
     } else {
         RZ_ASSIGN(const Json results, bench::run_crossover(bed));
         document.update(results);
@@ -103,6 +101,8 @@ Status run_suite(const BenchOptions &options) {
         print_json(document, 2);
     else
         print_text(parity ? bench::checks_text(document) : bench::crossover_text(document));
+    if (Interrupt::requested())
+        return make_error(Code::cancelled, "cancelled", "the suite was cancelled");
     if (!parity || document["counts"]["fail"] == 0) return {};
     return make_error(Code::internal, "check_failed", "%d checks failed",
                       document["counts"]["fail"].get<int>());
