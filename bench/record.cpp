@@ -79,11 +79,13 @@ Json cold_start_json(const Subject &subject, const Measurement &m) {
 }
 
 Json energy_json(const Measurement &m) {
-    Json each = nullptr;
-    if (m.joules)
-        each = *m.joules /
-               static_cast<double>(m.work.tokens() * std::max<size_t>(m.samples.size(), 1));
-    return {{"total_joules", or_null(m.joules)}, {"token_joules", each}, {"idle_watts", nullptr}};
+    Json total = nullptr, each = nullptr;
+    if (m.joules.value_or(0) > 0) { // drivers count every 20 ms or more: too short a run has none
+        const size_t runs = std::max<size_t>(m.samples.size(), 1);
+        total = *m.joules;
+        each = *m.joules / static_cast<double>(m.work.tokens() * runs);
+    }
+    return {{"total_joules", total}, {"token_joules", each}, {"idle_watts", nullptr}};
 }
 
 Json metrics_json(const Subject &subject, const Measurement &m) {

@@ -15,8 +15,9 @@ uint64_t passed_ns(Clock::time_point start) {
         std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
-// Waking up costs some 20 us more than spinning; a decode step takes 1 to 2 ms and always much the same.
-constexpr uint64_t kSpin = 50'000, kLongest = 4'000'000; // ns
+// Waking up costs some 20 us more than spinning, and a timer may be 60 us late; a decode step takes 0.1 to
+// 2 ms and always much the same. Below kDoze a late timer would cost a large part of the step.
+constexpr uint64_t kSpin = 50'000, kDoze = 400'000, kLongest = 4'000'000; // ns
 constexpr uint64_t kBounce = uint64_t{4} << 20;
 
 } // namespace
@@ -95,10 +96,13 @@ bool Progress::wait(uint64_t value, uint64_t timeout_ns) const {
         return timeout_ns > passed ? timeout_ns - passed : 0;
     };
     const uint64_t usual = usual_ns_;
-    const bool done = (usual > 2 * kSpin && sleep(value, std::min(left(), usual - usual / 4))) ||
-                      spin(value, std::min(left(), kSpin + std::min(usual, kLongest) / 2)) ||
+    const uint64_t nap = usual - usual / 4;
+    // How long the work took is unknown then: the next nap is shorter.
+    const bool overslept = usual > kDoze && sleep(value, std::min(left(), nap));
+    const bool done = overslept ||
+                      spin(value, std::min(left(), kSpin + std::min(usual, kLongest))) ||
                       sleep(value, left());
-    if (done) usual_ns_ = passed_ns(start);
+    if (done) usual_ns_ = overslept ? nap : passed_ns(start);
     return done;
 }
 

@@ -40,8 +40,8 @@ class Progress {
     Progress &operator=(const Progress &) = delete;
 
     uint64_t reached() const;
-    // Sleeps for most of the time that the last wait took, spins for a little, then sleeps. False after
-    // timeout_ns.
+    // Sleeps for most of the time that the last wait took if that was long, spins for a little, then
+    // sleeps. False after timeout_ns.
     bool wait(uint64_t value, uint64_t timeout_ns) const;
     VkSemaphore handle() const { return semaphore_; }
 
