@@ -1,64 +1,36 @@
-// Rates of the CPU backend's kernels, and as a share of what the machine does at best:
-//   read    GB/s of a plain streaming read, the roof of decoding
-//   dot     GB/s of weights in decoding, one token; a matrix larger than the caches
-//   batch   the same weights for 8 tokens: times of the one-token pass
-//   gemm    GMAC/s in prompts
-// With `packed` rows: the layout that weights are loaded into; others read the canonical one.
-//   bench_cpu_kernels [threads] [text that isa or type must contain] [batches]
-// With `batches`: GMAC/s of packed weights for several numbers of tokens, so that one sees where the way of
-// computing changes and whether more sequences ever get less done.
+// Kernels of the CPU backend on their own, for each instruction set and element type, on all threads at once
+// (Google Benchmark). Names: kernel/ISA/TYPE/layout, with the number of tokens.
+//   decode   few tokens through a matrix larger than the caches
+//   prompt   250 tokens through some rows
+// Layouts: canonical as in the file, or packed as weights are loaded. Counters, of all threads:
+//   GB/s     weights read        roof   share of the best read of memory (bench_cpu_memory), in %
+//   GMAC/s   multiplications     peak   share of what the threads multiply in registers, in %
+// bench_cpu_kernels [options of Google Benchmark] [THREADS] [batches]
+// With `batches` packed types decode 1 to 64 tokens: where the way of computing changes, and whether more
+// sequences ever get less done. Example: bench_cpu_kernels --benchmark_filter=avx512/Q4_K 2
+#include "bench/kernels/peak.h"
+#include "bench/memory_reader.h"
 #include "plugins/cpu/isa.h"
 #include "plugins/cpu/packed_layout.h"
 
+#include <benchmark/benchmark.h>
+
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <sys/mman.h>
-#include <thread>
 #include <vector>
 
 namespace {
 
 using namespace realizar::cpu;
-
-double seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-// The best of several runs of fn(thread) on all threads at once, in seconds.
-template <class Fn>
-double best(unsigned threads, Fn fn, int runs = 5) {
-    double result = 1e9;
-    for (int i = 0; i < runs; ++i) {
-        std::atomic<unsigned> ready{0};
-        std::vector<double> begins(threads), ends(threads);
-        const auto body = [&](unsigned t) {
-            ++ready;
-            while (ready < threads) {
-            }
-            begins[t] = seconds();
-            fn(t);
-            ends[t] = seconds();
-        };
-        std::vector<std::thread> others;
-        for (unsigned t = 1; t < threads; ++t)
-            others.emplace_back(body, t);
-        body(0);
-        for (std::thread &t : others)
-            t.join();
-        result = std::min(result, *std::max_element(ends.begin(), ends.end()) -
-                                      *std::min_element(begins.begin(), begins.end()));
-    }
-    return result;
-}
 
 struct Type {
     WeightType type;
@@ -75,156 +47,185 @@ constexpr Type kTypes[] = {{kF32, "F32", 1, 4, false},         {kF16, "F16", 1, 
                            {kQ5_K, "Q5_K", 256, 176, true},    {kQ6_K, "Q6_K", 256, 210, true},
                            {kIQ4_XS, "IQ4_XS", 256, 136, true}};
 
-constexpr uint64_t kK = 2048, kTokens = 250;
-constexpr std::array<uint64_t, 18> kBatches = {1,  2,  3,  4,  6,  8,  9,  10, 12,
-                                               13, 16, 20, 24, 28, 32, 40, 48, 64};
+constexpr uint64_t kK = 2048, kTokens = 250, kPromptRows = 512;
 constexpr uint64_t kWeightBytes = uint64_t{192} << 20; // of each thread
+constexpr uint64_t kFew[] = {1, 8};
+constexpr uint64_t kBatches[] = {1, 2, 3, 4, 6, 8, 9, 10, 12, 13, 16, 20, 24, 28, 32, 40, 48, 64};
 
-struct Mapped {
-    explicit Mapped(uint64_t size)
-        : data(static_cast<uint8_t *>(std::aligned_alloc(uint64_t{2} << 20, size))) {
-        madvise(data, size, MADV_HUGEPAGE);
-        // Small numbers in every type, and no two pages alike.
-        for (uint64_t i = 0; i < size; ++i)
-            data[i] = static_cast<uint8_t>(i * 2654435761u >> 24 & 0x3f);
-    }
-    ~Mapped() { std::free(data); }
-    Mapped(const Mapped &) = delete;
-    Mapped &operator=(const Mapped &) = delete;
-    uint8_t *data;
-};
+using Memory = std::unique_ptr<uint8_t, decltype(&std::free)>;
 
-uint64_t read_all(const uint8_t *data, uint64_t size) {
-    uint64_t sums[8] = {};
-    for (uint64_t i = 0; i < size; i += 64) {
-        __builtin_prefetch(data + i + 4096);
-        for (uint64_t j = 0; j < 8; ++j) {
-            uint64_t v;
-            std::memcpy(&v, data + i + 8 * j, 8);
-            sums[j] += v;
-        }
-    }
-    uint64_t total = 0;
-    for (const uint64_t s : sums)
-        total += s;
-    return total;
+Memory allocate(uint64_t size, uint64_t alignment) {
+    size = (size + alignment - 1) / alignment * alignment;
+    return {static_cast<uint8_t *>(std::aligned_alloc(alignment, size)), &std::free};
 }
 
-struct Bench {
-    unsigned threads;
-    std::vector<std::unique_ptr<Mapped>> weights;
-    double roof;
+Memory made_up_weights() {
+    constexpr uint64_t kHuge = uint64_t{2} << 20;
+    Memory memory = allocate(kWeightBytes + kHuge, kHuge);
+    madvise(memory.get(), kWeightBytes + kHuge, MADV_HUGEPAGE);
+    // Small numbers in every type, and no two pages alike.
+    for (uint64_t i = 0; i < kWeightBytes + kHuge; ++i)
+        memory.get()[i] = static_cast<uint8_t>(i * 2654435761u >> 24 & 0x3f);
+    return memory;
+}
 
-    std::vector<uint8_t> activations(const Kernels &k, uint64_t stride, int form) {
-        std::vector<float> x(kK * kTokens);
-        std::mt19937 random(1);
-        for (float &v : x)
-            v = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
-        std::vector<uint8_t> out(stride * kTokens + 64);
-        for (uint64_t i = 0; i < kTokens; ++i) {
-            uint8_t *row = out.data() + i * stride;
-            if (form == 0) std::memcpy(row, x.data() + i * kK, kK * 4);
-            if (form == 1) k.quantize(x.data() + i * kK, row, kK);
-            if (form == 2) k.quantize_long(x.data() + i * kK, row, kK);
-        }
-        return out;
-    }
-    void print(const Kernels &k, const Type &t, const char *layout, double bytes, double dot,
-               double batch, double macs, double gemm) {
-        const double rate = bytes * threads / dot * 1e-9;
-        std::printf("%-7s %-6s %-9s %7.1f GB/s %4.0f%%  %5.2fx  %7.1f GMAC/s\n", k.isa, t.name,
-                    layout, rate, 100 * rate / roof, batch / dot, macs * threads / gemm * 1e-9);
-        std::fflush(stdout);
-    }
-    void canonical(const Kernels &k, const Type &t) {
-        const uint64_t stride = kK / t.elements * t.bytes, rows = kWeightBytes / stride;
-        const int form = t.type >= kQ8_0 ? 1 : 0;
-        const uint64_t x_stride = form ? q8_row_bytes(kK) : kK * 4;
-        const auto x = activations(k, x_stride, form);
-        std::vector<std::vector<float>> y(threads, std::vector<float>(rows + kTokens * 64));
-        const double dot = best(threads, [&](unsigned i) {
-            k.dot[t.type](
-                {weights[i]->data, static_cast<int64_t>(stride), rows, kK, x.data(), y[i].data()});
-        });
-        const uint64_t size = (k.gemm_scratch(t.type, kK) + 63) / 64 * 64;
-        std::vector<std::unique_ptr<uint8_t, decltype(&std::free)>> scratch;
-        for (unsigned i = 0; i < threads; ++i)
-            scratch.emplace_back(static_cast<uint8_t *>(std::aligned_alloc(64, size)), &std::free);
-        const double gemm = best(threads, [&](unsigned i) {
-            k.gemm[t.type]({weights[i]->data, static_cast<int64_t>(stride), k.panel_rows, kK,
-                            x.data(), static_cast<int64_t>(x_stride), kTokens, y[i].data(),
-                            static_cast<int64_t>(k.panel_rows * 4), scratch[i].get()});
-        });
-        print(k, t, "canonical", static_cast<double>(rows * stride), dot, 8 * dot,
-              static_cast<double>(kK * kTokens * k.panel_rows), gemm);
-    }
-    void packed(const Kernels &k, const Type &t, bool batches) {
-        const PackedLayout &layout = *packed_layout(t.type);
-        const uint64_t rows = kWeightBytes / layout.group_bytes(kK) * kPackedRows;
-        const bool floats = t.elements == 1;
-        const uint64_t x_stride = floats        ? kK * 4
-                                  : t.long_rows ? q8_long_row_bytes(kK)
-                                                : q8_row_bytes(kK);
-        const auto x = activations(k, x_stride, floats ? 0 : t.long_rows ? 2 : 1);
-        constexpr uint64_t kGemmRows = 512;
-        std::vector<std::vector<float>> y(
-            threads, std::vector<float>(kBatches.back() * rows + kTokens * kGemmRows));
-        std::vector<std::unique_ptr<uint8_t, decltype(&std::free)>> scratch;
-        for (unsigned i = 0; i < threads; ++i)
-            scratch.emplace_back(static_cast<uint8_t *>(std::aligned_alloc(64, k.packed_scratch)),
-                                 &std::free);
-        const auto run = [&](uint64_t n, uint64_t tokens, int runs = 5) {
-            return best(
-                threads,
-                [&](unsigned i) {
-                    k.packed[t.type]({weights[i]->data, n, kK, x.data(),
-                                      static_cast<int64_t>(x_stride), tokens, y[i].data(),
-                                      static_cast<int64_t>(n * 4), scratch[i].get(), nullptr, 1});
-                },
-                runs);
-        };
-        if (!batches)
-            return print(k, t, "packed", static_cast<double>(layout.bytes(rows, kK)), run(rows, 1),
-                         run(rows, 8), static_cast<double>(kK * kTokens * kGemmRows),
-                         run(kGemmRows, kTokens));
-        // A quarter of the memory: short enough to be undisturbed now and then.
-        const uint64_t some = rows / 4 / kPackedRows * kPackedRows;
-        std::printf("%-7s %-6s", k.isa, t.name);
-        for (const uint64_t tokens : kBatches)
-            std::printf(" %5.0f", static_cast<double>(kK * tokens * some * threads) * 1e-9 /
-                                      run(some, tokens, 10));
-        std::printf("\n");
-        std::fflush(stdout);
-    }
+// What all benchmarks share.
+struct Machine {
+    int threads = 1;
+    std::vector<Memory> weights; // of each thread
+    double roof = 0;             // GB/s of all threads
 };
+Machine machine;
+
+// A kernel with its data, as one thread repeats it.
+struct Job {
+    std::vector<uint8_t> x;
+    uint64_t x_stride = 0;
+    std::vector<float> y;
+    Memory scratch{nullptr, &std::free};
+    double bytes = 0, macs = 0; // of one run
+    std::function<void()> run;
+};
+
+struct Case {
+    const Kernels *kernels;
+    Type type;
+    bool is_packed;
+    uint64_t tokens;
+    double peak; // GMAC/s of a thread, 0: unknown
+    bool is_prompt() const { return tokens == kTokens; }
+};
+
+enum class Form { floats, blocks, long_blocks };
+
+void fill_activations(Job &job, const Kernels &k, Form form, uint64_t tokens) {
+    job.x_stride = form == Form::floats   ? kK * sizeof(float)
+                   : form == Form::blocks ? q8_row_bytes(kK)
+                                          : q8_long_row_bytes(kK);
+    job.x.resize(job.x_stride * tokens + 64);
+    std::mt19937 random(1);
+    std::vector<float> row(kK);
+    for (uint64_t i = 0; i < tokens; ++i) {
+        for (float &v : row)
+            v = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
+        uint8_t *to = job.x.data() + i * job.x_stride;
+        if (form == Form::floats) std::memcpy(to, row.data(), kK * sizeof(float));
+        if (form == Form::blocks) k.quantize(row.data(), to, kK);
+        if (form == Form::long_blocks) k.quantize_long(row.data(), to, kK);
+    }
+}
+
+void fill_canonical(Job &job, const Case &c, const uint8_t *weights) {
+    const Kernels &k = *c.kernels;
+    const WeightType type = c.type.type;
+    const uint64_t stride = kK / c.type.elements * c.type.bytes;
+    const uint64_t rows = c.is_prompt() ? k.panel_rows : kWeightBytes / stride;
+    fill_activations(job, k, type >= kQ8_0 ? Form::blocks : Form::floats, c.tokens);
+    job.y.resize(rows * c.tokens);
+    job.bytes = static_cast<double>(rows * stride);
+    job.macs = static_cast<double>(rows * kK * c.tokens);
+    const auto step = static_cast<int64_t>(stride), x_step = static_cast<int64_t>(job.x_stride);
+    const auto y_step = static_cast<int64_t>(rows * sizeof(float));
+    if (c.is_prompt()) {
+        job.scratch = allocate(k.gemm_scratch(type, kK) + 64, 64);
+        job.run = [=, &k, &job] {
+            k.gemm[type]({weights, step, rows, kK, job.x.data(), x_step, kTokens, job.y.data(),
+                          y_step, job.scratch.get()});
+        };
+    } else {
+        job.run = [=, &k, &job] {
+            k.dot[type]({weights, step, rows, kK, job.x.data(), job.y.data()});
+        };
+    }
+}
+
+void fill_packed(Job &job, const Case &c, const uint8_t *weights) {
+    const Kernels &k = *c.kernels;
+    const WeightType type = c.type.type;
+    const PackedLayout &layout = *packed_layout(type);
+    const uint64_t all = kWeightBytes / layout.group_bytes(kK) * kPackedRows;
+    const uint64_t rows = c.is_prompt() ? kPromptRows : all;
+    fill_activations(job, k,
+                     c.type.elements == 1 ? Form::floats
+                     : c.type.long_rows   ? Form::long_blocks
+                                          : Form::blocks,
+                     c.tokens);
+    job.y.resize(rows * c.tokens);
+    job.scratch = allocate(k.packed_scratch + 64, 64);
+    job.bytes = static_cast<double>(layout.bytes(rows, kK));
+    job.macs = static_cast<double>(rows * kK * c.tokens);
+    job.run = [=, &k, &job] {
+        k.packed[type]({weights, rows, kK, job.x.data(), static_cast<int64_t>(job.x_stride),
+                        c.tokens, job.y.data(), static_cast<int64_t>(rows * sizeof(float)),
+                        job.scratch.get(), nullptr, 1});
+    };
+}
+
+void run_case(benchmark::State &state, const Case &c) {
+    Job job;
+    const uint8_t *weights = machine.weights[static_cast<size_t>(state.thread_index())].get();
+    (c.is_packed ? fill_packed : fill_canonical)(job, c, weights);
+    const auto start = std::chrono::steady_clock::now();
+    for (auto _ : state)
+        job.run();
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    // Counters of the threads are added.
+    const double runs_a_ns = static_cast<double>(state.iterations()) / passed.count() * 1e-9;
+    const double gb = job.bytes * runs_a_ns, gmacs = job.macs * runs_a_ns;
+    state.counters["GMAC/s"] = gmacs;
+    if (c.peak > 0) state.counters["peak"] = 100 * gmacs / (c.peak * state.threads());
+    if (c.is_prompt()) return;
+    state.counters["GB/s"] = gb;
+    if (machine.roof > 0) state.counters["roof"] = 100 * gb / machine.roof;
+}
+
+void add_case(const Case &c) {
+    const std::string name = std::string(c.is_prompt() ? "prompt/" : "decode/") + c.kernels->isa +
+                             '/' + c.type.name + (c.is_packed ? "/packed/" : "/canonical/") +
+                             std::to_string(c.tokens);
+    benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State &state) { run_case(state, c); })
+        ->Threads(machine.threads)
+        ->UseRealTime()
+        ->MinTime(0.1)
+        ->Unit(benchmark::kMicrosecond);
+}
+
+void add_cases(bool batches) {
+    for (const Kernels *k : available_kernels()) {
+        const double integers = realizar::bench::integer_peak(k->isa);
+        const double floats = realizar::bench::float_peak(k->isa);
+        for (const Type &t : kTypes) {
+            const double peak = t.elements == 1 ? floats : integers;
+            if (!batches) add_case({k, t, false, 1, peak});
+            if (!batches) add_case({k, t, false, kTokens, peak});
+            if (!k->packed[t.type]) continue;
+            const std::span<const uint64_t> tokens =
+                batches ? std::span<const uint64_t>(kBatches) : kFew;
+            for (const uint64_t n : tokens)
+                add_case({k, t, true, n, peak});
+            if (!batches) add_case({k, t, true, kTokens, peak});
+        }
+    }
+}
+
+void measure_roof() {
+    realizar::bench::MemoryReader reader(static_cast<unsigned>(machine.threads));
+    if (!reader.ready()) return;
+    const std::vector<double> rates = reader.rates(7);
+    machine.roof = *std::max_element(rates.begin(), rates.end());
+    std::fprintf(stderr, "memory: %.1f GB/s\n", machine.roof);
+}
 
 } // namespace
 
 int main(int argc, char **argv) {
-    Bench bench{argc > 1 ? static_cast<unsigned>(std::max(1, std::atoi(argv[1]))) : 1, {}, 0};
-    const std::string filter = argc > 2 ? argv[2] : "";
-    for (unsigned i = 0; i < bench.threads; ++i)
-        bench.weights.push_back(std::make_unique<Mapped>(kWeightBytes + (uint64_t{2} << 20)));
-    std::atomic<uint64_t> sink{0};
-    bench.roof = static_cast<double>(kWeightBytes) * bench.threads * 1e-9 /
-                 best(bench.threads,
-                      [&](unsigned i) { sink += read_all(bench.weights[i]->data, kWeightBytes); });
-    std::printf("%u thread%s, read %.1f GB/s\n", bench.threads, bench.threads == 1 ? "" : "s",
-                bench.roof);
-    const bool batches = argc > 3;
-    if (batches) {
-        std::printf("%-7s %-6s", "isa", "type");
-        for (const uint64_t tokens : kBatches)
-            std::printf(" %5llu", static_cast<unsigned long long>(tokens));
-        std::printf("\n");
-    } else {
-        std::printf("%-7s %-6s %-9s %12s %5s  %6s  %14s\n", "isa", "type", "layout", "dot", "roof",
-                    "batch8", "gemm");
-    }
-    for (const Kernels *k : available_kernels())
-        for (const Type &t : kTypes) {
-            if ((std::string(k->isa) + " " + t.name).find(filter) == std::string::npos) continue;
-            if (!batches) bench.canonical(*k, t);
-            if (k->packed[t.type]) bench.packed(*k, t, batches);
-        }
+    benchmark::Initialize(&argc, argv);
+    if (argc > 1) machine.threads = std::clamp(std::atoi(argv[1]), 1, 64);
+    const bool batches = argc > 2 && std::string(argv[2]) == "batches";
+    for (int i = 0; i < machine.threads; ++i)
+        machine.weights.push_back(made_up_weights());
+    measure_roof();
+    add_cases(batches);
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
 }
