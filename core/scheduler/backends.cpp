@@ -41,10 +41,6 @@ std::string join(const List &list, F &&text) {
     return out.empty() ? "none" : out;
 }
 
-bool known(const uint8_t (&uuid)[16]) {
-    return std::ranges::any_of(uuid, [](uint8_t byte) { return byte != 0; });
-}
-
 std::vector<std::string> split(const std::string &list) {
     std::vector<std::string> parts(1);
     for (const char c : list) {
@@ -76,8 +72,8 @@ Result<std::unique_ptr<Backends>> Backends::open(BackendsOptions options) {
 
 Backends::~Backends() { host_.use_pool(nullptr, nullptr); }
 
-Backends::Candidates Backends::candidates(const std::string &backend,
-                                          const std::vector<std::string> &deny) const {
+Candidates Backends::candidates(const std::string &backend,
+                                const std::vector<std::string> &deny) const {
     const std::vector<std::string> named = split(backend);
     Candidates list;
     for (const PluginRecord &record : registry_->records()) {
@@ -93,25 +89,7 @@ Backends::Candidates Backends::candidates(const std::string &backend,
     std::ranges::stable_sort(list, {}, [](const Candidate &candidate) {
         return std::pair(candidate.rank, candidate.plugin == kSecond);
     });
-    if (backend != kAuto) return list;
-    // Another view of a device that is there already, or another one of its kind.
-    const bool cpu = std::ranges::find(list, kCpu, &Candidate::plugin) != list.end();
-    for (size_t i = 0; i < list.size();) {
-        const rz_device_info &info = *list[i].info;
-        const auto same = [&](const Candidate &other) {
-            const bool twin =
-                other.plugin == list[i].plugin && std::string_view(other.info->name) == info.name;
-            return twin || (known(info.uuid) && std::ranges::equal(info.uuid, other.info->uuid));
-        };
-        const bool software = cpu && info.kind == RZ_DEVICE_CPU && list[i].plugin != kCpu &&
-                              list[i].plugin != kReference;
-        const auto end = list.begin() + static_cast<ptrdiff_t>(i);
-        if (software || std::any_of(list.begin(), end, same)) {
-            list.erase(end);
-        } else {
-            ++i;
-        }
-    }
+    if (backend == kAuto) leave_out_doubles(list);
     return list;
 }
 

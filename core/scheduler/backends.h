@@ -4,6 +4,7 @@
 #include "core/plugin/device.h"
 #include "core/plugin/host.h"
 #include "core/plugin/registry.h"
+#include "core/scheduler/candidates.h"
 
 #include <map>
 #include <memory>
@@ -60,16 +61,6 @@ class Backends {
     void open_pool();
 
   private:
-    struct Candidate {
-        std::string plugin;
-        uint32_t index; // of the device
-        uint32_t rank;  // lower is better for "auto"
-        std::string id; // of the device
-        const rz_device_info *info;
-        std::string label() const { return plugin + ":" + id; }
-    };
-    using Candidates = std::vector<Candidate>;
-
     Backends(BackendsOptions options) : host_(std::move(options.host)) {}
     Candidates candidates(const std::string &backend, const std::vector<std::string> &deny) const;
     static void keep_only(Candidates &list, const std::vector<std::string> &labels);
