@@ -10,7 +10,6 @@ namespace realizar {
 namespace {
 
 constexpr const char *kAuto = "auto", *kAll = "all";
-constexpr const char *kCpu = "cpu";
 constexpr const char *kReference = "reference";
 constexpr uint32_t kCpuRank = 3, kReferenceRank = 5;
 // Of two plugins for one kind of device this one comes second: Vulkan's kernels are ahead of its.
