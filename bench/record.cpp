@@ -40,7 +40,7 @@ Json sampling_json(const Measurement &m, const StopRule &rule) {
             {"actual_iterations", m.samples.size()},
             {"cv_at_stop",
              several(m.samples, 2, coefficient_of_variation(without_outliers(m.samples)))},
-            {"warmup_iterations", 1},
+            {"warmup_iterations", m.warm_ups},
             {"stopped_by", stop_name(m.stop)},
             {"drift", several(m.samples, 3, drift(m.samples))}};
 }

@@ -46,7 +46,7 @@ Status time_once(Contender &contender, Measurement &measurement, bool warm_up, S
     const Workload &work = measurement.work;
     const auto tokens = make_tokens(
         std::max(work.depth + work.prompt, work.sequences + work.decode), contender.vocabulary());
-    RZ_TRY(set_up(contender, work, tokens, warm_up));
+    RZ_TRY(set_up(contender, work, tokens, measurement.warm_ups == 0));
     const double joules = joules_now(sensors);
     std::vector<double> steps;
     steps.reserve(work.decode + 1);
@@ -108,15 +108,18 @@ using Progress = std::function<bool(const std::string &)>;
 template <class Time>
 Status take_turns(std::span<Measurement> rows, const StopRule &rule, const Progress &progress,
                   Time time) {
-    Clock::time_point start;
-    for (bool warm_up = true; warm_up || !all_stop(rows, rule, seconds_since(start));
-         warm_up = false) {
+    Clock::time_point start = Clock::now();
+    bool warm_up = true;
+    while (warm_up || !all_stop(rows, rule, seconds_since(start))) {
         for (size_t i = 0; i < rows.size(); ++i) {
             if (progress && !progress(rows[i].work.label() + " " + rows[i].contender))
                 return make_error(Code::cancelled, "cancelled", "the benchmark was cancelled");
             RZ_TRY(time(i, warm_up));
+            if (warm_up) ++rows[i].warm_ups;
         }
-        if (warm_up) start = Clock::now();
+        if (!warm_up || seconds_since(start) < rule.warm_up_s) continue;
+        warm_up = false;
+        start = Clock::now();
     }
     return {};
 }

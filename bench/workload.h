@@ -40,13 +40,14 @@ struct Measurement {
     std::vector<double> step_ms;      // of each decode step, whole prompt or load
     std::vector<double> temperatures; // one after each repetition, where known
     std::optional<double> joules;     // of all repetitions
+    uint32_t warm_ups = 0;            // runs before the first sample
     Stop stop = Stop::no;
     double median() const;
     double min() const;
     double max() const;
 };
 
-// Runs each workload once for warm-up and then until the rule says stop for every contender.
+// Runs each workload for warm-up, once or for as long as the rule says, and then until the rule says stop for every contender.
 // `progress` may be empty; returning false cancels. `sensors` may be null.
 Result<std::vector<Measurement>> measure(std::span<const std::unique_ptr<Contender>> contenders,
                                          std::span<const Workload> workloads, const StopRule &rule,

@@ -26,6 +26,7 @@ Measurement measured(Workload work, double rate, uint64_t seed) {
     m.contender = "realizar";
     m.work = work;
     m.stop = Stop::variation;
+    m.warm_ups = 1;
     for (int i = 0; i < 9; ++i) {
         m.samples.push_back(normal(generator));
         m.step_ms.push_back(1e3 / m.samples.back());

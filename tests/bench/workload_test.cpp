@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 namespace realizar::bench {
 namespace {
 
@@ -44,6 +47,24 @@ TEST(Loads, TakeTurnsAndAreFreedBeforeTheNext) {
         EXPECT_GT(entry["metrics"]["cold_start_ms"]["median"].get<double>(), 0);
         EXPECT_TRUE(entry["metrics"]["itl_ms"].is_null());
     }
+}
+
+TEST(Loads, WarmUpLastsAsLongAsTheRuleSays) {
+    uint32_t loads = 0;
+    const Loader loaders[] = {{"a", [&]() -> Result<std::shared_ptr<void>> {
+                                   ++loads;
+                                   std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                                   return std::shared_ptr<void>(std::make_shared<int>());
+                               }}};
+    StopRule rule = exactly(2);
+    rule.warm_up_s = 0.05;
+    const auto measured = measure_loads(loaders, rule, {});
+    ASSERT_TRUE(measured.ok());
+    const Measurement &m = measured->front();
+    EXPECT_EQ(m.samples.size(), 2u);
+    EXPECT_EQ(m.warm_ups + m.samples.size(), loads);
+    EXPECT_GE(m.warm_ups, 1u);
+    EXPECT_LE(m.warm_ups, 3u) << "20 ms each are at least 60 then";
 }
 
 TEST(Loads, AnErrorEndsThem) {

@@ -195,6 +195,7 @@ Result<std::vector<double>> time_steps(const ModelOptions &options,
         work.push_back(workload_of(sample));
     bench::StopRule rule;
     rule.budget_s = 3;
+    rule.warm_up_s = 0.5; // idle GPUs are slow at first
     RZ_ASSIGN(const auto rows, bench::measure(one, work, rule, [](const std::string &) {
                   return !Interrupt::requested();
               }));
