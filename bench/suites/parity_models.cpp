@@ -35,14 +35,31 @@ Result<Finding> decode_rate_7b(Bed &bed) {
     return decode_rate(bed);
 }
 
+EngineOptions options_of(const Bed &bed, uint32_t context) {
+    EngineOptions options;
+    options.devices = {bed.gpu};
+    if (bed.cpu && bed.cpu != bed.gpu) options.devices.push_back(bed.cpu);
+    options.context = context;
+    return options;
+}
+
+// On a device that is given no more than the target, as `--device-memory` does.
 Result<Finding> memory_7b(Bed &bed) {
+    constexpr uint64_t kGiven = 8'000'000'000;
     RZ_TRY(need_7b(bed));
-    RZ_ASSIGN(const auto engine, bed.engine(bed.gpu, 2048));
+    bed.release(); // what other checks hold does not count
+    EngineOptions options = options_of(bed, 2048);
+    options.placement.memory = {kGiven};
+    RZ_ASSIGN(auto engine, Engine::load(bed.file, options));
+    const auto contender = realizar_contender(std::move(engine), "realizar");
+    RZ_TRY(contender->prompt(std::vector<int32_t>(512, 11)));
     RZ_ASSIGN(const rz_counters counters, bed.gpu->counters());
-    if (counters.memory_peak == 0) return missing("the plugin does not count its memory");
-    return Finding{static_cast<double>(counters.memory_peak) / 1e9,
-                   note_text("most that the plugin has held, weights and a cache of %u included",
-                             engine->context())};
+    if (counters.memory_used == 0) return missing("the plugin does not count its memory");
+    return Finding{
+        static_cast<double>(counters.memory_used) / 1e9,
+        "what the plugin holds after a prompt of 512, given 8 GB: weights, and a cache of "
+        "2048; " +
+            model_note(bed)};
 }
 
 Result<Finding> sustained(Bed &bed) {
@@ -54,10 +71,7 @@ Result<Finding> sustained(Bed &bed) {
 
 Result<Finding> load_time(Bed &bed) {
     bed.release();
-    EngineOptions options;
-    options.devices = {bed.gpu};
-    if (bed.cpu && bed.cpu != bed.gpu) options.devices.push_back(bed.cpu);
-    options.context = 512;
+    const EngineOptions options = options_of(bed, 512);
     if (const int file = bed.path.empty() ? -1 : ::open(bed.path.c_str(), O_RDONLY | O_CLOEXEC);
         file >= 0) {
         (void)::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char *kFooter =
     R"(Tests: ppN evaluates a prompt of N tokens, tgN generates N tokens one by one; "@dD" after D tokens
-of context, "xS" for S sequences together. Each is run once to warm up, on a GPU for a second, and
+of context, "xS" for S sequences together. Each is run once to warm up, on a GPU for two seconds, and
 then until its rates vary by less than --variation or --budget is over; with -r exactly so often. With a
 peer the two take turns.
 --load times loading too, before the tests: all that is done until the first token can be computed, with

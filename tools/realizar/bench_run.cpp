@@ -66,7 +66,7 @@ Status measure_one(const BenchOptions &options, const std::vector<bench::Workloa
     }
     const auto sensors = bench::machine_sensors(gpus);
     bench::StopRule rule = options.rule;
-    if (!gpus.empty()) rule.warm_up_s = 1; // a GPU needs a while to leave its idle clocks
+    if (!gpus.empty()) rule.warm_up_s = 2; // a GPU needs a while to leave its idle clocks
     RZ_ASSIGN(auto tests, bench::measure(contenders, work, rule, progress, sensors.get()));
     std::ranges::move(tests, std::back_inserter(measured));
     const bench::Subject ours = subject_of(options, loaded, model);
