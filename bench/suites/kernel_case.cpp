@@ -90,7 +90,7 @@ Status KernelCase::load() {
     };
     uint64_t done = 0;
     RZ_ASSIGN(weights_,
-              load_weights(device_, *graph_, options, done, weight_source_bytes(*graph_)));
+              load_weights(device_, *graph_, options, {}, done, weight_source_bytes(*graph_)));
     return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/scheduler/runner_state.h"
 
+#include <algorithm>
 #include <set>
 #include <tuple>
 
@@ -40,6 +41,25 @@ uint64_t memory_limit(const std::vector<DevicePtr> &devices, std::span<const uin
                       size_t device) {
     const bool limited = device < limits.size() && limits[device] > 0;
     return limited ? limits[device] : devices[device]->info().memory_free;
+}
+
+Result<std::vector<std::optional<uint64_t>>> spare_memory(std::span<const Graph> variants,
+                                                          std::span<const Placement> placements,
+                                                          const std::vector<DevicePtr> &devices,
+                                                          std::span<const uint64_t> limits) {
+    std::vector<std::optional<uint64_t>> spare(devices.size());
+    if (std::ranges::all_of(limits, [](uint64_t limit) { return limit == 0; })) return spare;
+    RZ_ASSIGN(const std::vector<MemoryNeed> needs, memory_of(variants, placements, devices));
+    for (size_t d = 0; d < spare.size() && d < limits.size(); ++d) {
+        if (limits[d] == 0) continue;
+        std::set<std::pair<size_t, size_t>> regions;
+        for (const Placement &placement : placements)
+            for (const PlacedRegion &region : placement)
+                if (region.device == d) regions.insert({region.begin, region.end});
+        spare[d] = (limits[d] - std::min(limits[d], needs[d].total())) /
+                   std::max<size_t>(regions.size(), 1);
+    }
+    return spare;
 }
 
 Status check_memory(std::span<const Graph> variants, std::span<const Placement> placements,

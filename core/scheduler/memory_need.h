@@ -3,6 +3,7 @@
 
 #include "core/scheduler/placement.h"
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,12 @@ Result<std::vector<MemoryNeed>> memory_of(std::span<const Graph> variants,
 // is 0 or absent. 0: not known.
 uint64_t memory_limit(const std::vector<DevicePtr> &devices, std::span<const uint64_t> limits,
                       size_t device);
+
+// By device, what is left of the limits for each of its regions; nothing where limits[device] is 0 or absent.
+Result<std::vector<std::optional<uint64_t>>> spare_memory(std::span<const Graph> variants,
+                                                          std::span<const Placement> placements,
+                                                          const std::vector<DevicePtr> &devices,
+                                                          std::span<const uint64_t> limits);
 
 // Whether all that is placed so fits; tag model_too_large.
 Status check_memory(std::span<const Graph> variants, std::span<const Placement> placements,

@@ -57,7 +57,7 @@ Result<RegionMeter> RegionMeter::create(const DevicePtr &device, const MeasureOp
     load.release = options.release;
     load.progress = [&](uint64_t, uint64_t) { return !options.go_on || options.go_on(); };
     RZ_ASSIGN(meter.weights_,
-              load_weights(device, part.graph, load, done, weight_source_bytes(part.graph)));
+              load_weights(device, part.graph, load, {}, done, weight_source_bytes(part.graph)));
     return meter;
 }
 

@@ -75,7 +75,7 @@ Status Runner::State::try_prepare(RefusedNode &refused, size_t &device) {
     for (const Variant &variant : variants)
         placements.push_back(variant.placement);
     RZ_TRY(check_memory(graphs, placements, options.devices, options.memory));
-    RZ_TRY(load(device));
+    RZ_TRY(load(placements, device));
     for (size_t v = 0; v < variants.size(); ++v)
         RZ_TRY(compile(v, refused, device));
     return {};
@@ -95,7 +95,7 @@ Status Runner::State::open_lanes(size_t &at) {
     return {};
 }
 
-Status Runner::State::load(size_t &at) {
+Status Runner::State::load(std::span<const Placement> placements, size_t &at) {
     std::map<std::pair<PlacedSpan, size_t>, Graph> wanted;
     for (size_t v = 0; v < variants.size(); ++v)
         for (const PlacedRegion &region : variants[v].placement) {
@@ -108,10 +108,11 @@ Status Runner::State::load(size_t &at) {
     std::erase_if(wanted, [&](const auto &entry) { return weights.contains(entry.first); });
     for (const auto &[key, graph] : wanted)
         total += weight_source_bytes(graph);
+    RZ_ASSIGN(const auto spare, spare_memory(graphs, placements, options.devices, options.memory));
     for (const auto &[key, graph] : wanted) {
         at = key.second;
-        RZ_ASSIGN(LoadedWeights loaded,
-                  load_weights(options.devices[key.second], graph, options, done, total));
+        RZ_ASSIGN(LoadedWeights loaded, load_weights(options.devices[key.second], graph, options,
+                                                     spare[key.second], done, total));
         weights.emplace(key, std::move(loaded));
     }
     return {};

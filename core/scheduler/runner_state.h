@@ -81,7 +81,7 @@ struct Runner::State {
     // `at` is the device that an error comes from.
     Status try_prepare(RefusedNode &refused, size_t &at);
     Status open_lanes(size_t &at);
-    Status load(size_t &at);
+    Status load(std::span<const Placement> placements, size_t &at);
     Status compile(size_t variant, RefusedNode &refused, size_t &at);
     void leave(size_t device); // nothing of it stays, and nothing is placed there any more
     Result<CompiledRegion> compile_region(size_t variant, size_t index, uint32_t &failed_node);

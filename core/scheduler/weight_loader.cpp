@@ -97,11 +97,14 @@ uint64_t weight_source_bytes(const Graph &graph) {
 }
 
 Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
-                                   const RunnerOptions &options, uint64_t &done, uint64_t total) {
+                                   const RunnerOptions &options, std::optional<uint64_t> spare,
+                                   uint64_t &done, uint64_t total) {
     const rz_graph view = graph.view();
     LoadedWeights loaded;
     RZ_ASSIGN(loaded.plan, Weights::plan(device, view));
-    RZ_ASSIGN(loaded.weights, Weights::create(device, view, 0));
+    constexpr uint64_t kUnlimited = 0, kLeast = 1;
+    const uint64_t budget = spare ? std::max(loaded.plan.resident + *spare, kLeast) : kUnlimited;
+    RZ_ASSIGN(loaded.weights, Weights::create(device, view, budget));
     for (size_t i = 0; i < graph.tensors().size(); ++i) {
         if (!owns_weight(graph, i)) continue;
         const rz_tensor &tensor = graph.tensors()[i];

@@ -3,6 +3,8 @@
 
 #include "core/scheduler/runner.h"
 
+#include <optional>
+
 namespace realizar {
 
 struct LoadedWeights {
@@ -14,8 +16,10 @@ struct LoadedWeights {
 uint64_t weight_source_bytes(const Graph &graph);
 
 // Loads tensor by tensor in pieces of some MiB. `done` and `total` are
-// the progress over all regions.
+// the progress over all regions. `spare`: bytes that the device may hold beside what it must, such as
+// copies for another kernel; nothing: there is no limit.
 Result<LoadedWeights> load_weights(const DevicePtr &device, const Graph &graph,
-                                   const RunnerOptions &options, uint64_t &done, uint64_t total);
+                                   const RunnerOptions &options, std::optional<uint64_t> spare,
+                                   uint64_t &done, uint64_t total);
 
 } // namespace realizar
