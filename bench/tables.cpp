@@ -1,24 +1,14 @@
 #include "bench/tables.h"
 
+#include "bench/format_text.h"
 #include "bench/record.h"
 #include "core/common/result.h"
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 #include <vector>
 
 namespace realizar::bench {
 namespace {
-
-[[gnu::format(printf, 1, 2)]] std::string format(const char *pattern, ...) {
-    char text[128];
-    va_list arguments;
-    va_start(arguments, pattern);
-    std::vsnprintf(text, sizeof text, pattern, arguments);
-    va_end(arguments);
-    return text;
-}
 
 std::string text(const Json &entry, const char *name) {
     if (!entry.is_object() || !entry.contains(name) || !entry[name].is_string()) return {};
@@ -26,7 +16,7 @@ std::string text(const Json &entry, const char *name) {
 }
 
 std::string fixed(std::optional<double> value, int digits) {
-    return value ? format("%.*f", digits, *value) : std::string();
+    return value ? format_text("%.*f", digits, *value) : std::string();
 }
 
 std::string interval(const Json &entry) {
@@ -35,7 +25,7 @@ std::string interval(const Json &entry) {
     const Json &ends = (*rates)["ci_95"];
     if (!ends.is_array() || ends.size() != 2 || !ends[0].is_number() || !ends[1].is_number())
         return {};
-    return format("%.2f - %.2f", ends[0].get<double>(), ends[1].get<double>());
+    return format_text("%.2f - %.2f", ends[0].get<double>(), ends[1].get<double>());
 }
 
 std::string latency(const Json &entry, const char *rank) {
@@ -87,13 +77,13 @@ std::string roof_lines(const Json &document) {
     if (!document.contains("results") || !document["results"].is_array()) return out;
     for (const Json &entry : document["results"])
         if (const auto share = number(entry, {"roof", "share", "median"}))
-            out +=
-                format("%s: %.1f MB a step, %.1f of %.1f GB/s, %.1f %% (%.1f - %.1f)\n",
-                       text(entry, "test").c_str(), number(entry, {"roof", "step_mb"}).value_or(0),
-                       number(entry, {"roof", "gb_s"}).value_or(0),
-                       number(entry, {"roof", "memory_gb_s"}).value_or(0), *share * 100,
-                       number(entry, {"roof", "share", "min"}).value_or(0) * 100,
-                       number(entry, {"roof", "share", "max"}).value_or(0) * 100);
+            out += format_text("%s: %.1f MB a step, %.1f of %.1f GB/s, %.1f %% (%.1f - %.1f)\n",
+                               text(entry, "test").c_str(),
+                               number(entry, {"roof", "step_mb"}).value_or(0),
+                               number(entry, {"roof", "gb_s"}).value_or(0),
+                               number(entry, {"roof", "memory_gb_s"}).value_or(0), *share * 100,
+                               number(entry, {"roof", "share", "min"}).value_or(0) * 100,
+                               number(entry, {"roof", "share", "max"}).value_or(0) * 100);
     return out;
 }
 

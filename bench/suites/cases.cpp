@@ -128,9 +128,9 @@ Result<double> check_output(const Bed &bed, KernelCase &kernel,
     RZ_TRY(kernel.step(true));
     const double far = distance(kernel.output(output), right);
     if (far <= kAgree) return far;
-    return wrong_result(note_text("the result is %.2g of its length off the reference's, at most "
-                                  "%.2g was expected",
-                                  far, kAgree));
+    return wrong_result(format_text("the result is %.2g of its length off the reference's, at most "
+                                    "%.2g was expected",
+                                    far, kAgree));
 }
 
 Result<CacheTimes> run_cache(Bed &bed, const DevicePtr &device, const CacheCase &shape,
@@ -164,9 +164,9 @@ Result<CacheTimes> run_cache(Bed &bed, const DevicePtr &device, const CacheCase 
         times.distance = std::max(times.distance, distance(found, right));
     }
     if (!(times.distance <= kAgree))
-        return wrong_result(note_text("attention over %lld positions is %.2g of its length off "
-                                      "float64",
-                                      static_cast<long long>(shape.length), times.distance));
+        return wrong_result(format_text("attention over %lld positions is %.2g of its length off "
+                                        "float64",
+                                        static_cast<long long>(shape.length), times.distance));
     RZ_ASSIGN(times.step, median_seconds(bed.seconds, [&] { return kernel.step(false); }));
     times.read = static_cast<double>(shape.length) / times.step;
     return times;

@@ -145,12 +145,12 @@ Json crossover_of(const Json &rows, const std::string &base, const std::string &
 }
 
 std::string time_text(const Json &milliseconds) {
-    return milliseconds.is_number() ? note_text("%12.4f", milliseconds.get<double>())
-                                    : note_text("%12s", "-");
+    return milliseconds.is_number() ? format_text("%12.4f", milliseconds.get<double>())
+                                    : format_text("%12s", "-");
 }
 std::string share_text(const Json &share) {
-    return share.is_number() ? note_text("%8.1f %%", 100 * share.get<double>())
-                             : note_text("%10s", "-");
+    return share.is_number() ? format_text("%8.1f %%", 100 * share.get<double>())
+                             : format_text("%10s", "-");
 }
 
 } // namespace
@@ -162,8 +162,8 @@ Result<Json> run_crossover(Bed &bed) {
     Json rows = Json::array(), crossings = Json::array();
     for (const Size &size : kSizes) {
         const std::string name =
-            note_text("%lld x %lld x %lld", static_cast<long long>(size.m),
-                      static_cast<long long>(size.k), static_cast<long long>(size.n));
+            format_text("%lld x %lld x %lld", static_cast<long long>(size.m),
+                        static_cast<long long>(size.k), static_cast<long long>(size.n));
         if (bed.progress && !bed.progress(name)) break; // with what there is
         RZ_ASSIGN(Json row, run_size(bed, size, speeds, store));
         rows.push_back(std::move(row));
@@ -182,34 +182,34 @@ Result<Json> run_crossover(Bed &bed) {
 }
 
 std::string crossover_text(const Json &document) {
-    std::string out = note_text("%-22s", "m x k x n, ms");
+    std::string out = format_text("%-22s", "m x k x n, ms");
     const Json &rows = document["products"];
     for (const auto &[device, time] : rows.front()["ms"].items())
-        out += note_text("%12s", device.c_str());
+        out += format_text("%12s", device.c_str());
     out += "  chosen       predicted     error    regret\n";
     double worst = 0;
     for (const Json &row : rows) {
         const std::string size =
             row["m"].dump() + " x " + row["k"].dump() + " x " + row["n"].dump();
-        out += note_text("%-22s", size.c_str());
+        out += format_text("%-22s", size.c_str());
         for (const auto &[device, time] : row["ms"].items())
             out += time_text(time);
         const std::string chosen =
             row["chosen"].is_string() ? row["chosen"].get<std::string>() : "-";
-        out += note_text("  %-10s", chosen.c_str()) + time_text(row["predicted_ms"]) +
+        out += format_text("  %-10s", chosen.c_str()) + time_text(row["predicted_ms"]) +
                share_text(row["error"]) + share_text(row["regret"]) + "\n";
         if (row["regret"].is_number()) worst = std::max(worst, row["regret"].get<double>());
     }
-    out += note_text("\nlargest regret %.1f %%\n", 100 * worst);
+    out += format_text("\nlargest regret %.1f %%\n", 100 * worst);
     for (const Json &crossing : document["crossovers"]) {
         const Json &from = crossing["multiplications"];
-        out +=
-            crossing["to"].get<std::string>() + " instead of " +
-            crossing["from"].get<std::string>() + ", rows " + crossing["rows"].get<std::string>() +
-            ": " +
-            (from.is_number() ? note_text("faster from %.3g multiplications on", from.get<double>())
-                              : std::string("not faster at any size")) +
-            "\n";
+        out += crossing["to"].get<std::string>() + " instead of " +
+               crossing["from"].get<std::string>() + ", rows " +
+               crossing["rows"].get<std::string>() + ": " +
+               (from.is_number()
+                    ? format_text("faster from %.3g multiplications on", from.get<double>())
+                    : std::string("not faster at any size")) +
+               "\n";
     }
     return out;
 }

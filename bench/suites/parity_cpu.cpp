@@ -38,15 +38,17 @@ Result<Finding> decode_q4k(Bed &bed) {
     for (const int32_t id : ids)
         right.insert(right.end(), all.begin() + id * kWidth, all.begin() + (id + 1) * kWidth);
     const double far = distance(kernel.output("y"), right);
-    if (far > 1e-6) return wrong_result(note_text("decoded blocks are %.2g off the codec's", far));
+    if (far > 1e-6)
+        return wrong_result(format_text("decoded blocks are %.2g off the codec's", far));
     RZ_ASSIGN(const double device, median_seconds(bed.seconds, [&] { return kernel.step(false); }));
     RZ_ASSIGN(const double scalar, median_seconds(bed.seconds, [&] {
                   return decode_rows(DType::Q4_K, blocks, all, kWidth);
               }));
     const double bytes = static_cast<double>(blocks.size() + all.size() * sizeof(float));
-    return Finding{bytes / device / kGiga,
-                   note_text("bytes in and out of 8192 random blocks; %.1f times the scalar codec",
-                             scalar / device)};
+    return Finding{
+        bytes / device / kGiga,
+        format_text("bytes in and out of 8192 random blocks; %.1f times the scalar codec",
+                    scalar / device)};
 }
 
 Result<double> read_file(const std::string &path, bool cold, uint64_t &bytes) {
@@ -80,8 +82,8 @@ Result<Finding> stream_file(Bed &bed) {
     RZ_ASSIGN(const double warm, read_file(bed.path, false, bytes));
     const double size = static_cast<double>(bytes) / kGiga;
     return Finding{size / cold,
-                   note_text("%.2f GB after the system was asked to drop them; %.2f GB/s again",
-                             size, size / warm)};
+                   format_text("%.2f GB after the system was asked to drop them; %.2f GB/s again",
+                               size, size / warm)};
 }
 
 constexpr int64_t kContext = 2048, kHidden = 256, kHead = 64, kHeads = kHidden / kHead;
@@ -145,11 +147,11 @@ Result<Finding> fused_attention(Bed &bed) {
               }));
     const double far = distance(fused.output("y"), rest.output("y"));
     if (!(far <= kAgree))
-        return wrong_result(note_text("one region and two differ by %.2g of the result", far));
+        return wrong_result(format_text("one region and two differ by %.2g of the result", far));
     return Finding{together * 1e3,
-                   note_text("prompt of 2048, hidden 256, heads of 64; in two regions %.2f ms, "
-                             "results %.1g apart",
-                             apart * 1e3, far)};
+                   format_text("prompt of 2048, hidden 256, heads of 64; in two regions %.2f ms, "
+                               "results %.1g apart",
+                               apart * 1e3, far)};
 }
 
 Result<Finding> cache_stores(Bed &bed) {
@@ -157,17 +159,17 @@ Result<Finding> cache_stores(Bed &bed) {
                           64,   DType::F32, false}; // four layers of 256 beside each other
     RZ_ASSIGN(const CacheTimes times, run_cache(bed, bed.cpu, shape, 1));
     return Finding{times.fill,
-                   note_text("a row of 4 x 256 in keys and values at a time; read back by "
-                             "attention, %.1g off float64",
-                             times.distance)};
+                   format_text("a row of 4 x 256 in keys and values at a time; read back by "
+                               "attention, %.1g off float64",
+                               times.distance)};
 }
 
 Result<Finding> batched_prompt(Bed &bed) {
     RZ_ASSIGN(const Measurement prompt, run_model(bed, bed.cpu, {256, 0, 0, 1}));
     RZ_ASSIGN(const Measurement single, run_model(bed, bed.cpu, {0, 64, 0, 1}));
     return Finding{prompt.median() / single.median(),
-                   note_text("prompt of 256 %.0f tok/s, one by one %.0f tok/s", prompt.median(),
-                             single.median())};
+                   format_text("prompt of 256 %.0f tok/s, one by one %.0f tok/s", prompt.median(),
+                               single.median())};
 }
 
 constexpr Check kChecks[] = {

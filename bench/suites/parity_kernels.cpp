@@ -27,18 +27,18 @@ Result<Finding> large_matmul(Bed &bed) {
     RZ_ASSIGN(const double with, time_matmul(bed, bed.gpu, kSide, kSide, kSide, true, &far));
     RZ_ASSIGN(const double resident, time_matmul(bed, bed.gpu, kSide, kSide, kSide, false));
     const double work = operations(kSide, kSide, kSide) / 1e9;
-    return Finding{work / with, note_text("with both transfers; %.1f where the values are on the "
-                                          "device; %.1g off float64",
-                                          work / resident, far)};
+    return Finding{work / with, format_text("with both transfers; %.1f where the values are on the "
+                                            "device; %.1g off float64",
+                                            work / resident, far)};
 }
 
 Result<Finding> size_efficiency(Bed &bed) {
     RZ_ASSIGN(const double large, time_matmul(bed, bed.gpu, 256, 256, 256, true));
     RZ_ASSIGN(const double little, time_matmul(bed, bed.gpu, 32, 32, 32, true));
     const double ratio = (operations(256, 256, 256) / large) / (operations(32, 32, 32) / little);
-    return Finding{ratio, note_text("256^3 %.3f ms, 32^3 %.3f ms; the suite 'crossover' has the "
-                                    "regret for each size",
-                                    large * 1e3, little * 1e3)};
+    return Finding{ratio, format_text("256^3 %.3f ms, 32^3 %.3f ms; the suite 'crossover' has the "
+                                      "regret for each size",
+                                      large * 1e3, little * 1e3)};
 }
 
 Result<Finding> activations(Bed &bed) {
@@ -57,7 +57,7 @@ Result<Finding> activations(Bed &bed) {
     RZ_ASSIGN(const double with, median_seconds(bed.seconds, [&] { return kernel.step(true); }));
     constexpr double kBytes = 2.0 * kCount * sizeof(float) / 1e9; // read once, written once
     return Finding{kBytes / resident,
-                   note_text("on the device; with both transfers %.2f", kBytes / with)};
+                   format_text("on the device; with both transfers %.2f", kBytes / with)};
 }
 
 Result<Finding> kept_buffers(Bed &bed) {
@@ -77,10 +77,10 @@ Result<Finding> kept_buffers(Bed &bed) {
     const auto allocations =
         before.ok() && after.ok() ? after->allocations - before->allocations : 0;
     return Finding{anew / pooled,
-                   note_text("buffers, weights and program made for each product: %.3f ms, kept: "
-                             "%.3f ms with %llu allocations in all",
-                             anew * 1e3, pooled * 1e3,
-                             static_cast<unsigned long long>(allocations))};
+                   format_text("buffers, weights and program made for each product: %.3f ms, kept: "
+                               "%.3f ms with %llu allocations in all",
+                               anew * 1e3, pooled * 1e3,
+                               static_cast<unsigned long long>(allocations))};
 }
 
 Result<Finding> asynchronous(Bed &bed) {
@@ -106,9 +106,9 @@ Result<Finding> asynchronous(Bed &bed) {
     RZ_ASSIGN(const double submitting, seconds_of(submit_all));
     RZ_ASSIGN(const double waiting, seconds_of([&] { return kernel.wait(); }));
     return Finding{flows / waits,
-                   note_text("50 products, submitted before the first wait; the host "
-                             "was free for %.0f %% of the time",
-                             100 * waiting / (submitting + waiting))};
+                   format_text("50 products, submitted before the first wait; the host "
+                               "was free for %.0f %% of the time",
+                               100 * waiting / (submitting + waiting))};
 }
 
 // One layer of 32 heads of 128 stands for all of them: the work grows with their number.
@@ -124,12 +124,12 @@ Result<Finding> cache_share(Bed &bed, const CacheGoal &goal) {
     const double read = times.read / goal.layers, fill = times.fill / goal.layers;
     return Finding{
         std::min(fill / goal.fill, read / goal.read),
-        note_text("%lld positions of %lld, for %.0f layers after one of them: fill %.4g a "
-                  "second (limit %.4g), attention over them %.4g (limit %.4g); %.1g off "
-                  "float64",
-                  static_cast<long long>(goal.shape.length),
-                  static_cast<long long>(goal.shape.context), goal.layers, fill, goal.fill, read,
-                  goal.read, times.distance)};
+        format_text("%lld positions of %lld, for %.0f layers after one of them: fill %.4g a "
+                    "second (limit %.4g), attention over them %.4g (limit %.4g); %.1g off "
+                    "float64",
+                    static_cast<long long>(goal.shape.length),
+                    static_cast<long long>(goal.shape.context), goal.layers, fill, goal.fill, read,
+                    goal.read, times.distance)};
 }
 
 template <int64_t Length, DType Type, int64_t Fill, int64_t Read>
@@ -215,10 +215,12 @@ Result<Finding> one_region(Bed &bed, Result<Graph> (*graph)(int, int)) {
               }));
     const double apart = distance(together.output("y"), stages.back().output("y"));
     if (!(apart <= kAgree))
-        return wrong_result(note_text("one region and three differ by %.2g of the result", apart));
-    return Finding{three / one, note_text("one region %.3f ms, three with transfers %.3f ms; %.1g "
-                                          "off float64, %.1g off each other",
-                                          one * 1e3, three * 1e3, far, apart)};
+        return wrong_result(
+            format_text("one region and three differ by %.2g of the result", apart));
+    return Finding{three / one,
+                   format_text("one region %.3f ms, three with transfers %.3f ms; %.1g "
+                               "off float64, %.1g off each other",
+                               one * 1e3, three * 1e3, far, apart)};
 }
 
 Result<Finding> norm_product_softmax(Bed &bed) { return one_region(bed, chain_graph); }
@@ -235,9 +237,9 @@ Result<Finding> contiguous_pages(Bed &bed) {
         best[scattered] = std::min(best[scattered], times.step);
     }
     return Finding{best[1] / best[0],
-                   note_text("attention over 2048 positions: pages in order %.3f ms, scattered "
-                             "%.3f ms, best of %d",
-                             best[0] * 1e3, best[1] * 1e3, kRounds)};
+                   format_text("attention over 2048 positions: pages in order %.3f ms, scattered "
+                               "%.3f ms, best of %d",
+                               best[0] * 1e3, best[1] * 1e3, kRounds)};
 }
 
 Result<Finding> against_plain_loop(Bed &bed) {
@@ -259,9 +261,10 @@ Result<Finding> against_plain_loop(Bed &bed) {
                   asm volatile("" : : "r"(y.data()) : "memory"); // the result is wanted
                   return {};
               }));
-    return Finding{plain / device, note_text("128 x 256 x 128 with transfers %.3f ms, three plain "
-                                             "loops on the host %.3f ms",
-                                             device * 1e3, plain * 1e3)};
+    return Finding{plain / device,
+                   format_text("128 x 256 x 128 with transfers %.3f ms, three plain "
+                               "loops on the host %.3f ms",
+                               device * 1e3, plain * 1e3)};
 }
 
 constexpr Check kChecks[] = {

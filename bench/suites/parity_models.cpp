@@ -14,15 +14,15 @@ namespace {
 constexpr const char *kPrompt = "Once upon a time there was a small fox who lived";
 
 std::string model_note(const Bed &bed) {
-    return note_text("%.2fB parameters", bed.parameters() / 1e9);
+    return format_text("%.2fB parameters", bed.parameters() / 1e9);
 }
 
 // Checks of 7B models say nothing about others.
 Status need_7b(const Bed &bed) {
     constexpr double kLeast = 6e9, kMost = 9e9;
     if (bed.parameters() >= kLeast && bed.parameters() <= kMost) return {};
-    return missing(note_text("needs a model of about 7B parameters with -m, found %.2fB",
-                             bed.parameters() / 1e9));
+    return missing(format_text("needs a model of about 7B parameters with -m, found %.2fB",
+                               bed.parameters() / 1e9));
 }
 
 Result<Finding> decode_rate(Bed &bed) {
@@ -35,20 +35,12 @@ Result<Finding> decode_rate_7b(Bed &bed) {
     return decode_rate(bed);
 }
 
-EngineOptions options_of(const Bed &bed, uint32_t context) {
-    EngineOptions options;
-    options.devices = {bed.gpu};
-    if (bed.cpu && bed.cpu != bed.gpu) options.devices.push_back(bed.cpu);
-    options.context = context;
-    return options;
-}
-
 // On a device that is given no more than the target, as `--device-memory` does.
 Result<Finding> memory_7b(Bed &bed) {
     constexpr uint64_t kGiven = 8'000'000'000;
     RZ_TRY(need_7b(bed));
     bed.release(); // what other checks hold does not count
-    EngineOptions options = options_of(bed, 2048);
+    EngineOptions options = bed.options(bed.gpu, 2048);
     options.placement.memory = {kGiven};
     RZ_ASSIGN(auto engine, Engine::load(bed.file, options));
     const auto contender = realizar_contender(std::move(engine), "realizar");
@@ -65,13 +57,13 @@ Result<Finding> memory_7b(Bed &bed) {
 Result<Finding> sustained(Bed &bed) {
     constexpr uint32_t kRuns = 5, kTokens = 256;
     RZ_ASSIGN(const Measurement runs, run_model(bed, bed.gpu, {0, kTokens, 0, 1}, kRuns));
-    return Finding{runs.min(), note_text("slowest of 5 answers of 256 tokens; drift %.1f %%; %s",
-                                         100 * drift(runs.samples), model_note(bed).c_str())};
+    return Finding{runs.min(), format_text("slowest of 5 answers of 256 tokens; drift %.1f %%; %s",
+                                           100 * drift(runs.samples), model_note(bed).c_str())};
 }
 
 Result<Finding> load_time(Bed &bed) {
     bed.release();
-    const EngineOptions options = options_of(bed, 512);
+    const EngineOptions options = bed.options(bed.gpu, 512);
     if (const int file = bed.path.empty() ? -1 : ::open(bed.path.c_str(), O_RDONLY | O_CLOEXEC);
         file >= 0) {
         (void)::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
@@ -93,9 +85,9 @@ Result<Finding> load_time(Bed &bed) {
     }
     return Finding{
         seconds[0] * 1e3,
-        note_text("until the first token is there; file dropped from memory before, as far "
-                  "as the system does; again %.0f ms; %s",
-                  seconds[1] * 1e3, model_note(bed).c_str())};
+        format_text("until the first token is there; file dropped from memory before, as far "
+                    "as the system does; again %.0f ms; %s",
+                    seconds[1] * 1e3, model_note(bed).c_str())};
 }
 
 Result<Generation> answer(Bed &bed, uint32_t tokens, uint32_t per_submission) {
@@ -120,8 +112,8 @@ Result<Finding> end_to_end(Bed &bed) {
     };
     RZ_ASSIGN(const double seconds, median_seconds(2 * bed.seconds, run));
     return Finding{kTokens / seconds,
-                   note_text("text to text: tokenizer, prompt, 64 tokens, %zu bytes; %s", bytes,
-                             model_note(bed).c_str())};
+                   format_text("text to text: tokenizer, prompt, 64 tokens, %zu bytes; %s", bytes,
+                               model_note(bed).c_str())};
 }
 
 Result<Finding> against_peer(Bed &bed) {
@@ -137,8 +129,8 @@ Result<Finding> against_peer(Bed &bed) {
     rule.budget_s = 0;
     RZ_ASSIGN(const auto rows, measure(both, {&work, 1}, rule, {}));
     return Finding{100 * rows[0].median() / rows[1].median(),
-                   note_text("%.1f and %.1f tok/s in turns on the same file; %s", rows[0].median(),
-                             rows[1].median(), model_note(bed).c_str())};
+                   format_text("%.1f and %.1f tok/s in turns on the same file; %s",
+                               rows[0].median(), rows[1].median(), model_note(bed).c_str())};
 }
 
 // Seconds of `decode` tokens behind `prompt`, each with everything before it evaluated anew or not.
@@ -170,8 +162,8 @@ Result<Finding> cached_decode(Bed &bed) {
     RZ_ASSIGN(const double brief, ratio(8, 24));
     RZ_ASSIGN(const double usual, ratio(16, 48));
     RZ_ASSIGN(const double longer, ratio(32, 96));
-    return Finding{usual, note_text("16 + 48 tokens; 8 + 24: %.2f, 32 + 96: %.2f; %s", brief,
-                                    longer, model_note(bed).c_str())};
+    return Finding{usual, format_text("16 + 48 tokens; 8 + 24: %.2f, 32 + 96: %.2f; %s", brief,
+                                      longer, model_note(bed).c_str())};
 }
 
 Result<Finding> chosen_on_device(Bed &bed) {
@@ -188,9 +180,9 @@ Result<Finding> chosen_on_device(Bed &bed) {
     RZ_ASSIGN(const double by_device, time(kAhead, device));
     const auto same = std::ranges::mismatch(host, device).in1 - host.begin();
     return Finding{by_host / by_device,
-                   note_text("tokens chosen by the device, 8 a submission, against logits on the "
-                             "host; %zu of 64 tokens are the same",
-                             static_cast<size_t>(same))};
+                   format_text("tokens chosen by the device, 8 a submission, against logits on the "
+                               "host; %zu of 64 tokens are the same",
+                               static_cast<size_t>(same))};
 }
 
 Result<Finding> allocations(Bed &bed) {
@@ -210,8 +202,8 @@ Result<Finding> allocations(Bed &bed) {
     RZ_ASSIGN(const rz_counters after, bed.gpu->counters());
     if (after.allocations == 0) return missing("the plugin does not count allocations");
     return Finding{static_cast<double>(after.allocations - before.allocations) / kTokens,
-                   note_text("%llu before the first token",
-                             static_cast<unsigned long long>(before.allocations))};
+                   format_text("%llu before the first token",
+                               static_cast<unsigned long long>(before.allocations))};
 }
 
 constexpr Check kChecks[] = {

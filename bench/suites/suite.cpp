@@ -1,8 +1,5 @@
 #include "bench/suites/suite.h"
 
-#include <cstdarg>
-#include <cstdio>
-
 namespace realizar::bench {
 namespace {
 
@@ -15,10 +12,10 @@ std::optional<rz_counters> counted(const DevicePtr &device) {
 
 std::string device_note(const DevicePtr &device, const rz_counters &before,
                         const rz_counters &after) {
-    return note_text("%llu submissions and %llu dispatches on %s",
-                     static_cast<unsigned long long>(after.submissions - before.submissions),
-                     static_cast<unsigned long long>(after.dispatches - before.dispatches),
-                     device->label().c_str());
+    return format_text("%llu submissions and %llu dispatches on %s",
+                       static_cast<unsigned long long>(after.submissions - before.submissions),
+                       static_cast<unsigned long long>(after.dispatches - before.dispatches),
+                       device->label().c_str());
 }
 
 bool skips(const Error &error) {
@@ -36,7 +33,7 @@ Result<Finding> attempt(const Check &check, Bed &bed) {
 
 std::string figure(const Json &value) {
     if (!value.is_number()) return "-";
-    return note_text("%.4g", value.get<double>());
+    return format_text("%.4g", value.get<double>());
 }
 
 std::string padded(std::string text, size_t width, bool right) {
@@ -55,23 +52,18 @@ Error wrong_result(const std::string &what) {
     return make_error(Code::internal, "wrong_result", "%s", what.c_str());
 }
 
-std::string note_text(const char *pattern, ...) {
-    char text[256];
-    va_list arguments;
-    va_start(arguments, pattern);
-    std::vsnprintf(text, sizeof text, pattern, arguments);
-    va_end(arguments);
-    return text;
+EngineOptions Bed::options(const DevicePtr &device, uint32_t context) const {
+    EngineOptions options;
+    options.devices = {device};
+    if (cpu && cpu != device) options.devices.push_back(cpu);
+    options.context = context;
+    return options;
 }
 
 Result<std::shared_ptr<Engine>> Bed::engine(const DevicePtr &device, uint32_t context) {
     if (kept_.engine && kept_.device == device && kept_.context >= context) return kept_.engine;
     kept_ = {};
-    EngineOptions options;
-    options.devices = {device};
-    if (cpu && cpu != device) options.devices.push_back(cpu);
-    options.context = context;
-    RZ_ASSIGN(auto loaded, Engine::load(file, options));
+    RZ_ASSIGN(auto loaded, Engine::load(file, options(device, context)));
     kept_ = {device, context, std::move(loaded)};
     return kept_.engine;
 }

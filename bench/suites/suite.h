@@ -6,6 +6,7 @@
 
 #include "bench/contender.h"
 #include "bench/environment.h"
+#include "bench/format_text.h"
 #include "bench/workload.h"
 #include "core/engine/engine.h"
 
@@ -28,6 +29,8 @@ struct Bed {
     std::function<Result<std::unique_ptr<Contender>>(const DevicePtr &, uint32_t context)> peer;
     std::function<bool(const std::string &id)> progress; // false cancels
 
+    EngineOptions options(const DevicePtr &device,
+                          uint32_t context) const; // and the CPU as the second
     // The model on this device and, for what it cannot run, the CPU. The last one is kept.
     Result<std::shared_ptr<Engine>> engine(const DevicePtr &device, uint32_t context);
     double parameters() const; // of the model
@@ -83,6 +86,5 @@ Json suite_json(const std::string &suite, const Bed &bed, Json environment);
 
 Error missing(const std::string &what);      // skips
 Error wrong_result(const std::string &what); // fails
-[[gnu::format(printf, 1, 2)]] std::string note_text(const char *pattern, ...);
 
 } // namespace realizar::bench

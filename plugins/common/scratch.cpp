@@ -34,6 +34,31 @@ int64_t place(std::vector<Block> &blocks) {
 
 } // namespace
 
+uint32_t add_storage(Region &region, uint64_t bytes) {
+    Tensor t;
+    t.dtype = RZ_DTYPE_I8;
+    t.dims[0] = static_cast<int64_t>(bytes);
+    t.strides[0] = 1;
+    t.storage = static_cast<uint32_t>(region.tensors.size());
+    t.name = "scratch";
+    region.tensors.push_back(t);
+    return t.storage;
+}
+
+uint32_t add_storage_like(Region &region, uint32_t tensor) {
+    Tensor t = region.tensors[tensor];
+    t.dtype = RZ_DTYPE_F32;
+    t.role = RZ_ROLE_TEMP;
+    t.storage = static_cast<uint32_t>(region.tensors.size());
+    t.offset = 0;
+    t.name = "scratch";
+    int64_t stride = sizeof(float);
+    for (uint32_t d = t.rank; d-- > 0; stride *= t.dims[d])
+        t.strides[d] = stride;
+    region.tensors.push_back(t);
+    return t.storage;
+}
+
 ScratchLayout lay_out(const Region &region, std::span<const Lifetime> lifetimes,
                       uint64_t alignment) {
     const auto size_of = [&](uint32_t i) {

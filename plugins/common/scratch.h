@@ -20,6 +20,11 @@ struct ScratchLayout {
     uint64_t input_bytes = 0, scratch_bytes = 0;
 };
 
+// Appends a temporary for the steps of a backend and returns its storage: of so many bytes, or of F32 in the
+// shape of a tensor, without gaps.
+uint32_t add_storage(Region &region, uint64_t bytes);
+uint32_t add_storage_like(Region &region, uint32_t tensor);
+
 // Temporaries share memory when no step uses both; inputs and outputs have their own. Every place is a
 // multiple of `alignment`. One lifetime for each storage at most; those that are no TEMP are ignored.
 ScratchLayout lay_out(const Region &region, std::span<const Lifetime> lifetimes,

@@ -112,9 +112,9 @@ TEST(Suite, HasEachCheckOfTheHarnessOnce) {
             EXPECT_EQ(one.more ? one.target >= one.limit : one.target <= one.limit, true) << one.id;
         }
     for (int i = 1; i <= 5; ++i)
-        wanted.push_back(note_text("IMP-%03d", i));
+        wanted.push_back(format_text("IMP-%03d", i));
     for (int i = 1; i <= 25; ++i)
-        wanted.push_back(note_text("GPU-%03d", i));
+        wanted.push_back(format_text("GPU-%03d", i));
     std::ranges::sort(found);
     std::ranges::sort(wanted);
     EXPECT_EQ(found, wanted);

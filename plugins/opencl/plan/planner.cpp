@@ -1,5 +1,6 @@
 #include "plugins/opencl/plan/planner.h"
 
+#include "plugins/common/scratch.h"
 #include "plugins/common/uses.h"
 
 #include <algorithm>
@@ -39,35 +40,14 @@ std::optional<View> Planner::optional_view(const Node &node, size_t input) const
     return view(node.inputs[input]);
 }
 
-uint32_t Planner::add_storage(uint64_t bytes) {
-    Tensor t;
-    t.dtype = RZ_DTYPE_I8;
-    t.dims[0] = static_cast<int64_t>(bytes);
-    t.strides[0] = 1;
-    t.storage = static_cast<uint32_t>(region_.tensors.size());
-    t.name = "scratch";
-    region_.tensors.push_back(t);
-    return t.storage;
-}
-
-View Planner::scratch(uint64_t bytes) { return view(add_storage(bytes)); }
+View Planner::scratch(uint64_t bytes) { return view(plugin::add_storage(region_, bytes)); }
 
 View Planner::scratch_like(uint32_t tensor) {
-    Tensor t = region_.tensors[tensor];
-    t.dtype = RZ_DTYPE_F32;
-    t.role = RZ_ROLE_TEMP;
-    t.storage = static_cast<uint32_t>(region_.tensors.size());
-    t.offset = 0;
-    t.name = "scratch";
-    int64_t stride = sizeof(float);
-    for (uint32_t d = t.rank; d-- > 0; stride *= t.dims[d])
-        t.strides[d] = stride;
-    region_.tensors.push_back(t);
-    return view(t.storage);
+    return view(plugin::add_storage_like(region_, tensor));
 }
 
 View Planner::constant(const void *data, uint64_t size) {
-    const uint32_t storage = add_storage(size);
+    const uint32_t storage = plugin::add_storage(region_, size);
     const uint64_t offset = align_up(constants_.size(), 16);
     constants_.resize(offset + size);
     __builtin_memcpy(constants_.data() + offset, data, size);

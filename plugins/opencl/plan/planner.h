@@ -113,8 +113,6 @@ class Planner {
     std::map<uint32_t, uint64_t> constant_offsets_; // by storage
 
   private:
-    uint32_t add_storage(uint64_t bytes);
-
     Region &region_;
     const Features &features_;
     const rz_weights *weights_;

@@ -1,5 +1,6 @@
 #include "plugins/vulkan/plan/planner.h"
 
+#include "plugins/common/scratch.h"
 #include "plugins/common/uses.h"
 #include "plugins/vulkan/ops/op.h"
 
@@ -81,36 +82,14 @@ void Matrix::add_reads(Step &step) const {
         step.reads(view);
 }
 
-uint32_t Planner::add_storage(uint64_t bytes) {
-    Tensor t;
-    t.dtype = RZ_DTYPE_I8;
-    t.rank = 1;
-    t.dims[0] = static_cast<int64_t>(bytes);
-    t.strides[0] = 1;
-    t.storage = static_cast<uint32_t>(region_.tensors.size());
-    t.name = "scratch";
-    region_.tensors.push_back(t);
-    return t.storage;
-}
-
-View Planner::scratch(uint64_t bytes) { return view(add_storage(bytes)); }
+View Planner::scratch(uint64_t bytes) { return view(plugin::add_storage(region_, bytes)); }
 
 View Planner::scratch_like(uint32_t tensor) {
-    Tensor t = region_.tensors[tensor];
-    t.dtype = RZ_DTYPE_F32;
-    t.role = RZ_ROLE_TEMP;
-    t.storage = static_cast<uint32_t>(region_.tensors.size());
-    t.offset = 0;
-    t.name = "scratch";
-    int64_t stride = sizeof(float);
-    for (uint32_t d = t.rank; d-- > 0; stride *= t.dims[d])
-        t.strides[d] = stride;
-    region_.tensors.push_back(t);
-    return view(t.storage);
+    return view(plugin::add_storage_like(region_, tensor));
 }
 
 View Planner::constant(const void *data, uint64_t size) {
-    const uint32_t storage = add_storage(size);
+    const uint32_t storage = plugin::add_storage(region_, size);
     const uint64_t offset = align_up(constants_.size(), 16);
     constants_.resize(offset + size);
     __builtin_memcpy(constants_.data() + offset, data, size);
@@ -119,7 +98,7 @@ View Planner::constant(const void *data, uint64_t size) {
 }
 
 View Planner::table(uint64_t size) {
-    const uint32_t storage = add_storage(size);
+    const uint32_t storage = plugin::add_storage(region_, size);
     table_offsets_[storage] = table_bytes_;
     table_bytes_ += align_up(size, 16);
     return view(storage);

@@ -98,8 +98,6 @@ class Planner {
     uint64_t table_bytes_ = 0;
 
   private:
-    uint32_t add_storage(uint64_t bytes);
-
     Region &region_;
     const Features &features_;
     const rz_weights *weights_;
